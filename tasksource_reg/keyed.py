@@ -63,9 +63,14 @@ def draw(key: int | Bits, *counters: Integers) -> Bits:
     with np.errstate(over="ignore"):
         bits = mix(np.asarray(key, dtype=np.uint64) + GOLDEN)
         for counter in counters:
-            value = np.asarray(counter).astype(np.int64, copy=False).view(np.uint64)
-            bits = mix((bits ^ value) * GOLDEN + GOLDEN)
+            bits = further(bits, np.asarray(counter).astype(np.int64, copy=False).view(np.uint64))
     return bits
+
+
+def further(bits: Bits, counter: Bits | np.uint64) -> Bits:
+    """Draws with one more counter: `draw(key, a, b)` is `further(draw(key, a), b)`."""
+    with np.errstate(over="ignore"):
+        return mix((bits ^ counter) * GOLDEN + GOLDEN)
 
 
 def uniform(bits: Bits) -> npt.NDArray[np.float64]:

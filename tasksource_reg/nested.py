@@ -38,6 +38,16 @@ def take(array: pa.Array, rows: Ints) -> pa.Array:
         raise _capacity(exc) from exc
 
 
+def take_rows(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
+    """Rows of a batch, such as `batch.take`; columns that are null throughout cost nothing."""
+    indices = pa.array(rows)
+    columns = [
+        pa.nulls(len(rows), column.type) if column.null_count == len(column) else column.take(indices)
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
 def concat(arrays: Sequence[pa.Array]) -> pa.Array:
     """Arrays of one type, one after the other.
 

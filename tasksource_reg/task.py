@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from tasksource_reg.annotation.harmonize import harmonize
 from tasksource_reg.annotation.model import TaskModel
 from tasksource_reg.errors import FindingsError, Problem, TsrError, error, excerpt
 from tasksource_reg.keyed import Bits, draw, keyed_orders, stream_key
-from tasksource_reg.nested import Ints, ints_of, parents, relist, take, unlist
+from tasksource_reg.nested import Ints, ints_of, parents, relist, take, take_rows, unlist
 from tasksource_reg.rows import Parts, RowIndex, build_index, cache_path, columns_read, splits_read
 from tasksource_reg.sources import Sources, SourceSpec, SourceSplit
 from tasksource_reg.sources.spec import digest
@@ -196,30 +197,40 @@ class SplitData:
         if len(numbers) and (numbers.min() < 0 or numbers.max() >= len(self)):
             raise IndexError(f'{self.task.model.id} has {len(self)} rows in split "{self.name}"')
         rows, parts = self.index.rows[numbers], self.index.parts[numbers]
-        of_piece = np.searchsorted(self._starts, rows, side="right") - 1
-        order = np.argsort(of_piece, kind="stable")
-        found: list[pa.RecordBatch] = []
-        for piece in np.unique(of_piece):
-            here = order[of_piece[order] == piece]
-            found.append(self._harmonized(int(piece), rows[here] - self._starts[piece], parts[here]))
-        batch = self._joined(found)
-        if len(found) > 1:
-            back = np.empty(len(order), dtype=np.int64)
-            back[order] = np.arange(len(order))
-            batch = batch.take(pa.array(back))
+        batch = self._harmonized(0, rows, parts) if len(self.pieces) == 1 else self._of_pieces(rows, parts)
         if self.task.model.choice_order == "shuffled":
             key = stream_key(seed, "choices", self.task.model.id, self.name)
             batch = shuffle_choices(batch, draw(key, rows, parts.astype(np.int64), epochs))
         return batch
 
+    def _of_pieces(self, rows: Ints, parts: Parts) -> pa.RecordBatch:
+        """Rows of several pieces, in the order asked."""
+        of_piece = np.searchsorted(self._starts, rows, side="right") - 1
+        order = np.argsort(of_piece, kind="stable")
+        bounds = np.searchsorted(of_piece[order], np.arange(len(self.pieces) + 1))
+        found = []
+        for piece, (first, last) in enumerate(pairwise(bounds.tolist())):
+            if first < last:
+                here = order[first:last]
+                found.append(self._harmonized(piece, rows[here] - self._starts[piece], parts[here]))
+        batch = self._joined(found)
+        if np.array_equal(order, np.arange(len(order))):
+            return batch
+        back = np.empty(len(order), dtype=np.int64)
+        back[order] = np.arange(len(order))
+        return take_rows(batch, back)
+
     def _harmonized(self, piece: int, rows: Ints, parts: Parts) -> pa.RecordBatch:
         """Rows of one piece; in halves where they hold more than a batch can."""
         part = self.task.parts[self.task.splits[self.name][piece].part]
         source = self.pieces[piece]
-        unique, back = np.unique(rows, return_inverse=True)
+        if np.all(rows[1:] > rows[:-1]):
+            unique, back = rows, np.arange(len(rows))
+        else:
+            unique, back = np.unique(rows, return_inverse=True)
         try:
             batch = source.gather(unique, columns_read(part, source))
-            return harmonize(self.task, part, batch, back.astype(np.int64), parts)
+            return harmonize(self.task, part, batch, back, parts)
         except (pa.ArrowCapacityError, OverflowError, FindingsError) as exc:
             if isinstance(exc, FindingsError) and exc.problems[0].code != "TSR-R006":
                 raise

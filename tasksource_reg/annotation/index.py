@@ -8,6 +8,7 @@ read do not vanish: their problems stand in the index beside the tasks.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import time
@@ -283,6 +284,19 @@ def prebuilt_index(root: Path) -> str:
     )
 
 
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage is collected meanwhile: thousands of new objects that stay would have all others looked through."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_no_collection()
 def _read(path: Path, root: Path, of: str | None) -> RootIndex | None:
     """The index in a file; None if it is not there, not whole, of another version, root or code."""
     try:

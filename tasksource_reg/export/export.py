@@ -24,7 +24,7 @@ from tasksource_reg.export.prov import prov
 from tasksource_reg.export.readme import readme
 from tasksource_reg.export.recipe import Recipe
 from tasksource_reg.export.run_record import Run, run_record
-from tasksource_reg.export.shards import file_record, writable, write_shard
+from tasksource_reg.export.shards import file_record, writable, write_shards
 from tasksource_reg.export.summary import layout_length, manifest_of
 from tasksource_reg.files import write_whole
 from tasksource_reg.mixing.stream import MixtureData
@@ -84,7 +84,7 @@ def export(
         out: the folder; new, empty, or one that holds this export.
         workers: processes that write shards; with one, this process does. The bytes do not depend on it. Scripts that
             ask for more start under `if __name__ == "__main__":`, as always where processes are spawned.
-        shard_rows: positions a shard, by default at most 65,536.
+        shard_rows: positions a shard, by default at most 50,000, one row group.
         overwrite: remove another export that stands in the folder.
         passport: `full` carries what is constant per task (dataset, revision, licence, hashes) in each row, too.
         progress: called as positions are done.
@@ -141,7 +141,7 @@ def _missing_shards(
     missing = [number for number in range(place.shards) if number not in finished]
     records: Iterator[ShardRecord]
     if min(workers, len(missing)) <= 1:
-        records = (write_shard(data, place, number, folder.out, report) for number in missing)
+        records = write_shards(data, place, missing, folder.out, report)
     else:
         job = Job(Recipe.of(data), folder.identity, place, str(folder.out))
         records = write_in_processes(job, missing, workers, report)

@@ -13,7 +13,7 @@ REFERENCES, ATTRIBUTION, RUN = "references.bib", "ATTRIBUTION.md", "RUN.json"
 DOCUMENTS = (README, CROISSANT, PROV, REFERENCES, ATTRIBUTION)
 """Files beside the data that follow from the manifest's facts; RUN.json alone holds times."""
 
-SHARD_ROWS = 65_536
+SHARD_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def layout(split: str, length: int, shard_rows: int | None = None) -> Layout:
     Args:
         split: that the mixture reads.
         length: positions of the plan.
-        shard_rows: positions a shard; by default as many as make equal shards of at most 65,536.
+        shard_rows: positions a shard; by default as many as make equal shards of at most 50,000.
 
     Raises:
         UsageError: TSR-U005 for shards without rows.

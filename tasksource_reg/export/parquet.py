@@ -7,7 +7,7 @@ make row groups of 50,000 rows, or fewer where their text is long. (Where a colu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,7 +37,7 @@ class RowWriter:
         schema: of the batches.
         passport: whether there is a column `provenance`.
 
-    On a clean exit the file is complete, the metadata of `footer` in it.
+    On a clean exit, or by `close`, the file is complete, the metadata of `footer` in it.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, *, passport: bool = True) -> None:
@@ -60,20 +60,23 @@ class RowWriter:
         self._rest: list[pa.RecordBatch] = []
         self._steps: list[pa.RecordBatch] = []
         self._text = 0
+        self._closed = False
         self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Adds rows; row groups that are full are written."""
         self.rows += batch.num_rows
-        self._rest.append(batch)
-        waiting = sum(part.num_rows for part in self._rest)
-        if waiting < STEP_ROWS:
-            return
-        joined = pa.Table.from_batches(self._rest).combine_chunks().to_batches()[0]
-        whole = waiting // STEP_ROWS * STEP_ROWS
-        for first in range(0, whole, STEP_ROWS):
-            self._add_step(joined.slice(first, STEP_ROWS))
-        self._rest = [joined.slice(whole)] if whole < waiting else []
+        first = 0
+        if self._rest:  # rows that do not make a whole step
+            first = min(STEP_ROWS - sum(part.num_rows for part in self._rest), batch.num_rows)
+            self._rest.append(batch.slice(0, first))
+            if sum(part.num_rows for part in self._rest) == STEP_ROWS:
+                self._add_rest()
+        for start in range(first, batch.num_rows - STEP_ROWS + 1, STEP_ROWS):
+            self._add_step(batch.slice(start, STEP_ROWS))
+            first = start + STEP_ROWS
+        if first < batch.num_rows:
+            self._rest.append(batch.slice(first))
 
     def __enter__(self) -> RowWriter:
         return self
@@ -81,19 +84,30 @@ class RowWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
+        if kind is None:
+            self.close()
+        else:
             self._writer.close()
 
-    def _finish(self) -> None:
-        if sum(part.num_rows for part in self._rest):
-            self._add_step(pa.Table.from_batches(self._rest).combine_chunks().to_batches()[0])
-        if self._steps:
-            self._write_group()
-        footer = json.dumps(self.footer, ensure_ascii=False, separators=(",", ":"))
-        self._writer.add_key_value_metadata({FOOTER_KEY: footer})
+    def close(self) -> None:
+        """Completes the file; more than once does nothing more."""
+        if self._closed:
+            return
+        try:
+            if self._rest:
+                self._add_rest()
+            if self._steps:
+                self._write_group()
+            footer = json.dumps(self.footer, ensure_ascii=False, separators=(",", ":"))
+            self._writer.add_key_value_metadata({FOOTER_KEY: footer})
+        finally:
+            self._closed = True
+            self._writer.close()
+
+    def _add_rest(self) -> None:
+        joined = self._rest[0] if len(self._rest) == 1 else pa.concat_batches(self._rest)
+        self._rest = []
+        self._add_step(joined)
 
     def _add_step(self, step: pa.RecordBatch) -> None:
         self._steps.append(step)
@@ -144,13 +158,18 @@ def read_footer(metadata: pq.FileMetaData) -> dict[str, Any]:
     return footer
 
 
-def row_groups(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+def row_groups(path: Path, columns: list[str] | None = None, dictionary: Sequence[str] = ()) -> Iterator[pa.Table]:
     """The row groups of a file, one at a time, their pages' checksums verified.
+
+    Args:
+        path: the file.
+        columns: to read; all by default.
+        dictionary: columns of text that are to be read as dictionary arrays.
 
     Raises:
         OSError, pa.ArrowInvalid: the file is damaged.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=list(dictionary)) as file:
         for number in range(file.num_row_groups):
             yield file.read_row_group(number, columns=columns, use_threads=False)
 

@@ -20,7 +20,7 @@ from tasksource_reg.errors import TsrError, error
 from tasksource_reg.export.identity import difference, identity, identity_digest
 from tasksource_reg.export.layout import Layout
 from tasksource_reg.export.recipe import Recipe
-from tasksource_reg.export.shards import write_shard
+from tasksource_reg.export.shards import write_shards
 from tasksource_reg.provenance.manifest import ShardRecord
 
 _GRACE_SECONDS = 5.0
@@ -63,7 +63,7 @@ def write_in_processes(
 
     Raises:
         FindingsError: TSR-X010, a worker ended before its shard was done.
-        TsrError: whatever `write_shard` raises.
+        TsrError: whatever `write_shards` raises.
         WorkerBug: an unexpected exception in a worker.
     """
     waiting = list(reversed(shards))
@@ -154,9 +154,13 @@ def _work(job: Job, pipe: Connection) -> None:
         if identity_digest(now) != identity_digest(job.identity):
             message = f"the mixture has changed while it was exported ({difference(job.identity, now)})"
             raise error("TSR-M013", message, fix="run the export again")
+
+        def report(positions: int) -> None:
+            pipe.send(("rows", positions))
+
         while shard is not None:
-            record = write_shard(data, job.layout, shard, Path(job.out), lambda n: pipe.send(("rows", n)))
-            pipe.send(("done", record))
+            for record in write_shards(data, job.layout, [shard], Path(job.out), report, ahead=1):
+                pipe.send(("done", record))
             shard = pipe.recv()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone

@@ -1,15 +1,17 @@
-"""One shard of an export, computed block by block and written whole. Shards know nothing of each other."""
+"""Shards of an export, computed block by block and written whole. Shards know nothing of each other."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +23,10 @@ from tasksource_reg.files import whole_file
 from tasksource_reg.mixing.stream import MixtureData, Quarantined
 from tasksource_reg.provenance.manifest import FORMAT, FileRecord, ShardRecord
 
-MOST_ROWS = 20_480
-"""Positions computed at once, at the most: each worker holds a block, and the one before while that is compressed. Two
-workers together take 553 MB in `benchmarks/export.py`, which allows 600."""
+T = TypeVar("T")
+
+MOST_ROWS = 25_000
+"""Positions computed at once, at the most: rows of many tasks, with shots, take some 200 MB for 50,000."""
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -40,47 +43,128 @@ QUARANTINE_SCHEMA = pa.schema(
 _NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def write_shard(
-    data: MixtureData, layout: Layout, number: int, out: Path, report: Callable[[int], None] | None = None
-) -> ShardRecord:
-    """Computes and writes one shard: its rows, and its quarantine if it has any.
+def write_shards(
+    data: MixtureData,
+    layout: Layout,
+    numbers: Iterable[int],
+    out: Path,
+    report: Callable[[int], None] | None = None,
+    ahead: int = 2,
+) -> Iterator[ShardRecord]:
+    """Computes and writes shards one after the other: their rows, and their quarantine if they have any.
+
+    Blocks are computed here; a thread compresses, writes and hashes them. So a shard is finished while the next one is
+    computed already.
 
     Args:
         data: the mixture.
-        layout, number: which positions, and the names of the files.
+        layout: which positions are in which shard, and the names of the files.
+        numbers: of the shards; a number is asked for when its first rows are computed.
         out: the export; the folder `data` is there.
-        report: called with the number of positions done since the last call.
+        report: called with the number of positions computed since the last call.
+        ahead: computed blocks that may wait to be written; memory holds these, one more and a row group.
+
+    Yields:
+        The record of each shard, in the order of the numbers.
 
     Raises:
         UsageError: TSR-X008, the files cannot be written.
         TsrError: whatever the sources and rows raise.
     """
-    start, stop = layout.positions(number)
-    quarantined: list[Quarantined] = []
-    with writable(out):
-        path = out / layout.data(number)
-        with whole_file(path) as temporary:
-            with RowWriter(temporary, data.schema) as writer:
-                step = min(data.block_rows, MOST_ROWS)
-                with ThreadPoolExecutor(1) as behind:  # a block is compressed while the next one is computed
-                    written: Future[None] | None = None
-                    for first in range(start, stop, step):
-                        last = min(first + step, stop)
-                        block = data.block(np.arange(first, last, dtype=np.int64))
-                        if written is not None:
-                            written.result()
-                        written = behind.submit(writer.write, block.rows)
-                        quarantined += block.quarantined
-                        del block
-                        pa.default_memory_pool().release_unused()
-                        if report is not None:
-                            report(last - first)
-                    if written is not None:
-                        written.result()
-                writer.footer = footer(data, layout, number)
-            record = file_record(temporary, layout.data(number))
-        gone = _write_quarantine(quarantined, out, layout.quarantine(number))
-    return ShardRecord(number, start, stop, writer.rows, len(quarantined), record, gone)
+    step = min(data.block_rows, MOST_ROWS)
+    behind = _Behind(ahead)
+    finishing: deque[Future[ShardRecord]] = deque()
+    try:
+        for number in numbers:
+            shard = _Shard(data, layout, number, out)
+            behind.clean.append(shard.abandon)
+            quarantined: list[Quarantined] = []
+            start, stop = layout.positions(number)
+            for first, last in _even(start, stop, step):
+                block = data.block(np.arange(first, last, dtype=np.int64))
+                quarantined += block.quarantined
+                behind.submit(shard.write, block.rows)
+                del block
+                if report is not None:
+                    report(last - first)
+            finishing.append(behind.submit(shard.finish, footer(data, layout, number), quarantined))
+            while finishing and finishing[0].done():
+                yield finishing.popleft().result()
+        while finishing:
+            yield finishing.popleft().result()
+    finally:
+        behind.close()
+
+
+def _even(start: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
+    """Stretches of about the same length, at most `most`."""
+    bounds = np.linspace(start, stop, -(-(stop - start) // most) + 1).astype(np.int64).tolist()
+    return pairwise(bounds)
+
+
+class _Behind:
+    """A thread that does one thing after the other, a few of them late; once one fails, none of the rest is done."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="tsr-write")
+        self._waiting: deque[Future[Any]] = deque()
+        self.clean: list[Callable[[], None]] = []
+        """Called by `close`, in the thread that calls it, when nothing is under way any more."""
+
+    def submit(self, do: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Hands over a thing to do, as soon as few enough are waiting; raises what an earlier one raised."""
+        while len(self._waiting) >= self._most or (self._waiting and self._waiting[0].done()):
+            self._waiting.popleft().result()
+        future = self._pool.submit(do, *arguments)
+        self._waiting.append(future)
+        return future
+
+    def close(self) -> None:
+        """Ends the thread; what waits is not done."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for clean in self.clean:
+            clean()
+
+
+class _Shard:
+    """The files of one shard while they are written."""
+
+    def __init__(self, data: MixtureData, layout: Layout, number: int, out: Path) -> None:
+        self._schema, self._layout, self._number, self._out = data.schema, layout, number, out
+        self._open = contextlib.ExitStack()
+        self._temporary: Path | None = None
+        self._writer: RowWriter | None = None
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Adds a block of rows."""
+        with writable(self._out):
+            if self._writer is None:
+                path = self._out / self._layout.data(self._number)
+                self._temporary = self._open.enter_context(whole_file(path))
+                self._writer = self._open.enter_context(RowWriter(self._temporary, self._schema))
+            self._writer.write(rows)
+
+    def finish(self, footer: dict[str, Any], quarantined: Sequence[Quarantined]) -> ShardRecord:
+        """Puts the files under their names."""
+        assert self._writer is not None and self._temporary is not None
+        start, stop = self._layout.positions(self._number)
+        name = self._layout.data(self._number)
+        with writable(self._out):
+            self._writer.footer = footer
+            self._writer.close()
+            record = file_record(self._temporary, name)
+            self._open.close()
+            gone = _write_quarantine(quarantined, self._out, self._layout.quarantine(self._number))
+        return ShardRecord(self._number, start, stop, self._writer.rows, len(quarantined), record, gone)
+
+    def abandon(self) -> None:
+        """Removes what is half done; nothing where the shard is finished."""
+        self._open.__exit__(_Abandoned, _Abandoned(), None)
+
+
+class _Abandoned(Exception):
+    """Why a half-written shard is left."""
 
 
 def footer(data: MixtureData, layout: Layout, number: int) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def task_counts(data: MixtureData, shards: Sequence[ShardRecord], out: Path) -> 
     quarantined: Counter[tuple[str, str]] = Counter()
     for shard in shards:
         columns = ["provenance.task", "provenance.template"]
-        rows.update(task_rows(row_groups(out / shard.data.path, columns)))
+        rows.update(task_rows(row_groups(out / shard.data.path, columns, dictionary=columns)))
         if shard.quarantine is not None:
             table = pa.concat_tables(row_groups(out / shard.quarantine.path, ["task", "code"]))
             quarantined.update((r["task"], r["code"]) for r in table.to_pylist())

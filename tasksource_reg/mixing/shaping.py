@@ -41,6 +41,20 @@ class Group:
     shots: Shots | None
     candidates: Candidates | None
 
+    def rows(self, which: Ints) -> Group:
+        """Some of the rows."""
+        return Group(
+            self.places[which],
+            self.template,
+            take(self.prompt, which),
+            take(self.response, which),
+            None if self.system is None else take(self.system, which),
+            None if self.shots is None else Shots(take(self.shots.prompts, which), take(self.shots.responses, which)),
+            None
+            if self.candidates is None
+            else Candidates(take(self.candidates.targets, which), take(self.candidates.correct, which)),
+        )
+
     @property
     def joints(self) -> tuple[str, str, bool]:
         """Groups that agree in this are shaped together."""
@@ -48,7 +62,7 @@ class Group:
 
 
 def shaped(name: str, groups: Sequence[Group]) -> list[Piece]:
-    """The columns of a shape, one piece for each kind of joints, its rows in the order of the block.
+    """The columns of a shape, one piece for each kind of joints.
 
     Args:
         name: of the shape.
@@ -60,27 +74,21 @@ def shaped(name: str, groups: Sequence[Group]) -> list[Piece]:
             together.setdefault(group.joints, []).append(group)
     pieces: list[Piece] = []
     for (joint, shot_joint, _), members in together.items():
-        places = np.concatenate([g.places for g in members])
-        order = np.argsort(places, kind="stable")
         shots = [g.shots for g in members if g.shots is not None]
         options = [g.candidates for g in members if g.candidates is not None]
         systems = [g.system for g in members if g.system is not None]
         rows = Rows(
-            _column([g.prompt for g in members], order),
-            _column([g.response for g in members], order),
-            _column(systems, order) if systems else None,
+            concat([g.prompt for g in members]),
+            concat([g.response for g in members]),
+            concat(systems) if systems else None,
             joint,
             shot_joint,
-            Shots(*(_column([getattr(s, part) for s in shots], order) for part in ("prompts", "responses")))
-            if shots
-            else None,
-            candidates=Candidates(
-                *(_column([getattr(c, part) for c in options], order) for part in ("targets", "correct"))
-            )
+            Shots(concat([s.prompts for s in shots]), concat([s.responses for s in shots])) if shots else None,
+            candidates=Candidates(concat([c.targets for c in options]), concat([c.correct for c in options]))
             if options
             else None,
         )
-        pieces.append((list(shape(name, rows).columns), places[order]))
+        pieces.append((list(shape(name, rows).columns), np.concatenate([g.places for g in members])))
     return pieces
 
 
@@ -96,9 +104,7 @@ def in_order(pieces: Sequence[Piece], fields: Sequence[pa.Field]) -> Piece:
     if len(pieces) == 1 and (np.diff(pieces[0][1]) > 0).all():
         return pieces[0]
     places = np.concatenate([p for _, p in pieces])
-    order = np.argsort(places, kind="stable")
-    return [_column(parts, order) for parts in zip(*(c for c, _ in pieces), strict=True)], places[order]
-
-
-def _column(parts: Sequence[pa.Array], order: Ints) -> pa.Array:
-    return take(concat(parts), order)
+    at = np.full(places.max(initial=-1) + 1, -1, dtype=np.int64)
+    at[places] = np.arange(len(places))
+    order = at[at >= 0]
+    return [take(concat(parts), order) for parts in zip(*(c for c, _ in pieces), strict=True)], places[order]

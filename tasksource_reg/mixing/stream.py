@@ -24,8 +24,8 @@ from tasksource_reg.mixing.resolve import MixtureTask, Resolved, resolve_mixture
 from tasksource_reg.mixing.shaping import Group, in_order, shaped
 from tasksource_reg.mixing.shots import DrawnShots, draw_shots, origins
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec
-from tasksource_reg.nested import Ints, Mask, take, valid_of
-from tasksource_reg.prompting.candidates import Candidates, candidates
+from tasksource_reg.nested import Ints, Mask, take_rows, valid_of
+from tasksource_reg.prompting.candidates import candidates
 from tasksource_reg.prompting.choose import NONE, choose
 from tasksource_reg.prompting.render import Renderer
 from tasksource_reg.prompting.shapes import SHAPES, Rows, shape
@@ -34,7 +34,7 @@ from tasksource_reg.task import SplitData
 from tasksource_reg.workspace import Workspace
 
 LEAST_BLOCK, MOST_BLOCK = 8192, 65_536  # positions
-ROWS_PER_GROUP = 2048  # of one task and template in a block: below, the cost of a group shows
+ROWS_PER_GROUP = 8192  # of one task and template in a block: below, the cost of a group shows
 BLOCK_CHARACTERS = 64 * 2**20  # of source text in a block, about
 
 
@@ -169,8 +169,9 @@ class MixtureData:
         failures: dict[int, tuple[str, str]] = {}  # place -> code, message
         plain: list[tuple[list[pa.Array], Ints]] = []
         groups: list[Group] = []
-        for number in np.unique(located.task).tolist():
+        for number in np.flatnonzero(np.bincount(located.task, minlength=len(self.tasks))).tolist():
             places = np.flatnonzero(located.task == number)
+            places = places[np.argsort(located.surviving[places])]  # in the order of the source
             surviving, fixed = located.surviving[places], None
             if self._every:
                 surviving, fixed = np.divmod(surviving, len(self.tasks[number].templates))
@@ -223,10 +224,14 @@ class MixtureData:
 
     def _masks(self, task: _TaskRows) -> list[Mask | None]:
         """Which rows each template may have; None for all."""
-        return [
-            self._renderer(task.number, i).eligible(task.batch) if template.selective else None
-            for i, template in enumerate(self.tasks[task.number].templates)
-        ]
+        masks: dict[tuple[object, ...], Mask | None] = {}
+        out = []
+        for i, template in enumerate(self.tasks[task.number].templates):
+            asks = (template.needs, template.languages) if template.selective else ()
+            if asks not in masks:
+                masks[asks] = self._renderer(task.number, i).eligible(task.batch) if asks else None
+            out.append(masks[asks])
+        return out
 
     def _choose(self, task: _TaskRows, turn: Ints | None, failures: dict[int, tuple[str, str]]) -> Ints:
         """The number of each row's template among those of its task; NONE where none may have the row."""
@@ -260,34 +265,41 @@ class MixtureData:
 
     def _rendered(self, task: _TaskRows, chosen: Ints, failures: dict[int, tuple[str, str]]) -> Iterator[Group]:
         """The rows of one task, template by template, without those that fail."""
-        alive = (chosen != NONE) & ~np.isin(task.places, list(failures))
-        shots = self._shots(task, np.where(alive, chosen, NONE))
+        chosen = np.where(np.isin(task.places, list(failures)), NONE, chosen) if failures else chosen
+        shots = self._shots(task, chosen)
         if shots is not None:
-            short = shots.short & alive
+            short = shots.short & (chosen != NONE)
             why = ("TSR-M010", "too few other rows can stand as shots")
             failures |= dict.fromkeys(task.places[short].tolist(), why)
-            alive &= ~short
-        for choice in np.unique(chosen[alive]).tolist():
-            which = np.flatnonzero(alive & (chosen == choice))
+            chosen = np.where(short, NONE, chosen)
+        counts = np.bincount(chosen + 1, minlength=len(self.tasks[task.number].templates) + 1)
+        ends = np.cumsum(counts)
+        by_template = np.argsort(chosen.astype(np.int16), kind="stable")  # a radix sort
+        ordered = task.batch if counts.max(initial=0) == len(chosen) else take_rows(task.batch, by_template)
+        for choice in np.flatnonzero(counts[1:]).tolist():
+            first, last = ends[choice], ends[choice + 1]
+            which = by_template[first:last]
             renderer = self._renderer(task.number, choice)
-            fields = task.batch if len(which) == task.batch.num_rows else task.batch.take(pa.array(which))
+            fields = ordered.slice(first, last - first)
             done = renderer.render(fields)
             failed = {f.row: (f.code, f.message) for f in done.failures}
             options = candidates(renderer, fields) if self.spec.shape == "rank_classification" else None
             if options is not None:
                 why = ("TSR-T009", f"{renderer.template.id}: the row has no options, or one of them cannot be rendered")
                 failed = dict.fromkeys(np.flatnonzero(~valid_of(options.targets)).tolist(), why) | failed
-            failures |= {int(task.places[which[row]]): reason for row, reason in failed.items()}
-            kept = np.setdiff1d(np.arange(len(which)), list(failed))
-            yield Group(
-                task.places[which[kept]],
+            group = Group(
+                task.places[which],
                 renderer.template,
-                take(done.prompt, kept),
-                take(done.response, kept),
-                None if done.system is None else take(done.system, kept),
-                None if shots is None else shots.of(which[kept]),
-                None if options is None else Candidates(take(options.targets, kept), take(options.correct, kept)),
+                done.prompt,
+                done.response,
+                done.system,
+                None if shots is None else shots.of(which),
+                options,
             )
+            if failed:
+                failures |= {int(task.places[which[row]]): reason for row, reason in failed.items()}
+                group = group.rows(np.delete(np.arange(len(which)), list(failed)))
+            yield group
 
     def _shots(self, task: _TaskRows, chosen: Ints) -> DrawnShots | None:
         """The shots of the rows that have a template; None if no row is to have any."""

@@ -2,7 +2,7 @@
 
 `hash` is rendezvous hashing (Thaler and Ravishankar, "A name-based mapping scheme for rendezvous", 1996): each template
 draws 64 bits for the row, and the highest draw wins. Weights use the logarithmic method (Schindelhauer and Schomaker,
-"Weighted distributed hash tables", SPAA 2005): the lowest -log(u) / weight wins. `round_robin` goes by the row's
+"Weighted distributed hash tables", SPAA 2005): the highest weight / -log(u) wins. `round_robin` goes by the row's
 occurrence number. Rows that cannot have their first choice take the next best.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasksource_reg.errors import did_you_mean, error
-from tasksource_reg.keyed import Bits, Integers, draw, stream_key
+from tasksource_reg.keyed import Bits, Integers, draw, further, stream_key
 from tasksource_reg.nested import Ints, Mask
 from tasksource_reg.prompting.model import Template
 
@@ -56,26 +56,20 @@ def choose(
             raise ValueError("round_robin needs occurrence numbers")
         return _round_robin(np.asarray(occurrence, dtype=np.int64), masks)
     weights = None if method == "hash" else _weights(method, templates)
-    n = np.broadcast(*(np.atleast_1d(np.asarray(c)) for c in counters)).size if counters else 1
-    chosen = np.full(n, NONE, dtype=np.int64)
-    best: npt.NDArray[np.uint64] | npt.NDArray[np.float64]
-    best = np.zeros(n, dtype=np.uint64) if weights is None else np.full(n, np.inf)
+    row_bits = np.atleast_1d(draw(key, *counters))
+    chosen = np.full(len(row_bits), NONE, dtype=np.int64)
+    best = np.zeros(len(row_bits), dtype=np.uint64 if weights is None else np.float64)
     for i, template in enumerate(templates):
         if weights is not None and template.id not in weights:
             continue
-        bits = np.broadcast_to(draw(stream_key(key, template.id), *counters), (n,))
-        if weights is None:
-            score: npt.NDArray[np.uint64] | npt.NDArray[np.float64] = bits
-            wins = score > best
-            wins |= chosen == NONE
-        else:
-            score = negative_log(bits) / weights[template.id]
-            wins = score < best
+        bits = further(row_bits, np.uint64(stream_key(template.id)))
+        # the largest score wins; 0 is below every score
+        score = bits | np.uint64(1) if weights is None else weights[template.id] / negative_log(bits)
         mask = masks[i]
         if mask is not None:
-            wins &= mask
-        chosen[wins] = i
-        best = np.where(wins, score, best)
+            score *= mask
+        np.copyto(chosen, i, where=score > best)
+        np.maximum(best, score, out=best)
     return chosen
 
 

@@ -6,6 +6,7 @@ arguments. What has no kernel here is in `column_lists.py`, or goes value by val
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -25,7 +26,7 @@ from tasksource_reg.text_kernels.assemble import (
     as_array,
     ascii_case,
     glued,
-    patched,
+    raw_texts,
     replaced,
     said_by_python,
 )
@@ -149,10 +150,7 @@ def json_texts(array: pa.Array) -> pa.StringArray | None:
     """Text, whole numbers and lists of them as the filter `json` writes them; None for other types."""
     what = kind(array.type)
     if what == "text":
-        quoted = plain(pc.binary_join_element_wise('"', array, '"', ""))
-        special = pc.match_substring_regex(array, r'[\x00-\x1f"\\]')
-        rows = np.asarray(pc.fill_null(special, False).to_numpy(zero_copy_only=False), dtype=bool)
-        return plain(pc.fill_null(patched(quoted, array, rows, FILTERS["json"].function), "null"))
+        return plain(pc.fill_null(pc.binary_join_element_wise('"', _json_escaped(array), '"', ""), "null"))
     if what == "whole number":
         return plain(pc.fill_null(array.cast(pa.string()), "null"))
     if what == "list":
@@ -163,6 +161,17 @@ def json_texts(array: pa.Array) -> pa.StringArray | None:
         joined = pc.binary_join(relist(offsets, inner, valid), ", ")
         return plain(pc.fill_null(pc.binary_join_element_wise("[", joined, "]", ""), "null"))
     return None
+
+
+def _json_escaped(array: pa.StringArray) -> pa.StringArray:
+    """Texts with what JSON escapes, written as `json.dumps` does."""
+    offsets, data = raw_texts(array)
+    held = data[offsets[0] : offsets[-1]]
+    special = [character for character in '\\"' if (held == ord(character)).any()]
+    special += [chr(byte) for byte in np.unique(held[held < 0x20]).tolist()]
+    for character in special:
+        array = replaced(array, character, json.dumps(character)[1:-1])
+    return array
 
 
 def _json(frame: Frame, value: Column, arguments: list[Column]) -> Column:

@@ -275,11 +275,13 @@ class _Done:
 
 
 def columns_of(scope: Scope) -> Callable[[str], Column]:
-    """The names of a scope as the kernels take them."""
+    """The names of a scope as the kernels take them; a column that is null throughout is the same for every row."""
 
     def column(name: str) -> Column:
         found = scope.column(name)
-        return found if isinstance(found, Constant) else Value(found)
+        if isinstance(found, Constant):
+            return found
+        return Constant(None) if 0 < len(found) == found.null_count else Value(found)
 
     return column
 

@@ -124,6 +124,8 @@ def _body(rows: Rows, *, system: bool = True) -> pa.Array:
 
 def _unspaced(responses: pa.Array) -> pa.Array:
     """Responses without one leading space."""
+    if not pc.any(pc.starts_with(responses, " ")).as_py():
+        return responses
     return plain(pc.replace_substring_regex(responses, r"\A ", ""))
 
 

@@ -191,7 +191,7 @@ def test_shards_cover_the_plan_without_overlap(length: int, shard_rows: int | No
     start, stop = place.positions(place.shards - 1)
     assert 0 < stop - start <= place.shard_rows
     if shard_rows is None:
-        assert place.shard_rows <= 65_536
+        assert place.shard_rows <= 50_000
 
 
 def test_file_names_are_those_of_the_hub() -> None:

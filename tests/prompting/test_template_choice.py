@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasksource_reg.errors import TsrError
-from tasksource_reg.keyed import draw, stream_key
+from tasksource_reg.keyed import draw, further, stream_key
 from tasksource_reg.prompting.choose import NONE, choose, negative_log
 from tasksource_reg.prompting.model import Template
 
@@ -28,7 +28,8 @@ def ids(chosen: np.ndarray, of: list[Template]) -> list[str | None]:
 def test_a_small_case_exactly() -> None:
     of = templates("a", "b", "c")
     rows = np.arange(12)
-    by_hand = [max(range(3), key=lambda i: int(draw(stream_key(KEY, of[i].id), int(row), 0, 0))) for row in rows]
+    keys = [np.uint64(stream_key(t.id)) for t in of]
+    by_hand = [max(range(3), key=lambda i: int(further(draw(KEY, int(row), 0, 0), keys[i]))) for row in rows]
     assert choose("hash", of, KEY, rows, 0, 0).tolist() == by_hand
     assert len(set(by_hand)) == 3
 
