@@ -107,7 +107,11 @@ def keyed_orders(keys: Bits, sizes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[
     """
     offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
     np.cumsum(sizes, out=offsets[1:])
-    row = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
-    element = np.arange(offsets[-1], dtype=np.int64) - offsets[row]
-    order = np.lexsort((draw(np.asarray(keys, dtype=np.uint64)[row], element), row))
-    return order - offsets[row], offsets
+    order = np.empty(offsets[-1], dtype=np.int64)
+    keys = np.asarray(keys, dtype=np.uint64)
+    for size in np.unique(sizes).tolist():
+        rows = np.flatnonzero(sizes == size)
+        element = np.arange(size, dtype=np.int64)
+        draws = draw(keys[rows][:, None], element[None, :])
+        order[offsets[rows][:, None] + element] = np.argsort(draws, axis=1, kind="stable")
+    return order, offsets

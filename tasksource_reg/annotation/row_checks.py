@@ -80,28 +80,34 @@ def _any(owner: Ints, bad: Mask, length: int) -> Mask:
     return np.bincount(owner[bad], minlength=length) > 0
 
 
-def _check_inside(column: pa.Array, name: str, fail: Fail, owner: Ints | None = None, rows: int | None = None) -> None:
+def _check_inside(column: pa.Array, name: str, fail: Fail) -> None:
     """Nulls and numbers that are not finite, below any depth of a field."""
-    length = len(column) if rows is None else rows
-    owner = np.arange(len(column), dtype=np.int64) if owner is None else owner
-    if at.is_floating(column.type):
-        strange = ~np.isfinite(pc.fill_null(column, 0).to_numpy(zero_copy_only=False))
-        if strange.any():
-            fail(_any(owner, strange, length), "TSR-R003", f"{name} is not a number")
-        return
-    if at.is_list(column.type):
-        values, offsets, _ = unlist(column)
-        owner = owner[parents(offsets)]
-        if values.null_count:
-            fail(_any(owner, ~valid_of(values), length), "TSR-R003", f"a null inside {name}")
-        _check_inside(values, name, fail, owner, length)
-    elif at.is_struct(column.type):
-        for child in column.type:
-            inner = pc.struct_field(column, child.name)
-            missing = valid_of(column) & ~valid_of(inner)
-            if f"{name}.{child.name}" not in NULLABLE_INSIDE and missing.any():
-                fail(_any(owner, missing, length), "TSR-R003", f"a null {child.name} inside {name}")
-            _check_inside(inner, f"{name}.{child.name}", fail, owner, length)
+
+    def look(values: pa.Array, name: str, owner: Callable[[], Ints]) -> None:
+        def report(bad: Mask, message: str) -> None:
+            if bad.any():
+                fail(_any(owner(), bad, len(column)), "TSR-R003", message)
+
+        if at.is_floating(values.type):
+            finite = pc.is_finite(pc.fill_null(values, 0))
+            report(~mask_of(finite), f"{name} is not a number")
+        elif at.is_list(values.type):
+            items, offsets, _ = unlist(values)
+
+            def inside() -> Ints:
+                return owner()[parents(offsets)]
+
+            if items.null_count:
+                fail(_any(inside(), ~valid_of(items), len(column)), "TSR-R003", f"a null inside {name}")
+            look(items, name, inside)
+        elif at.is_struct(values.type):
+            for child in values.type:
+                inner = pc.struct_field(values, child.name)
+                if f"{name}.{child.name}" not in NULLABLE_INSIDE and inner.null_count:
+                    report(valid_of(values) & ~valid_of(inner), f"a null {child.name} inside {name}")
+                look(inner, f"{name}.{child.name}", owner)
+
+    look(column, name, lambda: np.arange(len(column), dtype=np.int64))
 
 
 def _check_gold(batch: pa.RecordBatch, fail: Fail) -> None:
