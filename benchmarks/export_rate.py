@@ -43,10 +43,10 @@ def timed(run):
 EXPORT = (
     CLOCK
     + """
-import tasksource_reg as tsr
-import datasets, pandas, pyarrow.parquet, tasksource_reg.export.export, tasksource_reg.api
-
 if __name__ == "__main__":
+    import tasksource_reg as tsr
+    import datasets, pandas, pyarrow.parquet, tasksource_reg.export.export, tasksource_reg.api
+
     folder, name, out, workers = sys.argv[1:]
     def export():
         options = {"registry": folder + "/registry", "mirror": folder + "/mirror", "offline": True}

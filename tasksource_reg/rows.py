@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as at
@@ -301,6 +300,8 @@ def _gold_counts(keep: Mask, scan: _Scan) -> dict[str, int]:
 
 def _distinct(groups: Groups, keys: Keys, gold: Keys, keep: Mask, drop: Callable[[Mask, str], None]) -> None:
     """Keeps the first row of each group; with `conflicts: drop` none of a group whose gold answers differ."""
+    import pandas as pd  # only where an index is built
+
     alive = np.flatnonzero(keep & (keys != NO_GROUP))
     if groups.conflicts == "drop":
         frame = pd.DataFrame({"key": keys[alive], "gold": gold[alive]})
@@ -316,6 +317,8 @@ def _distinct(groups: Groups, keys: Keys, gold: Keys, keep: Mask, drop: Callable
 
 def _over_cap(keys: Keys, keep: Mask, most: int) -> Mask:
     """Rows that come after `most` others of their group."""
+    import pandas as pd  # only where an index is built
+
     alive = np.flatnonzero(keep & (keys != NO_GROUP))
     group = pd.Series(keys[alive])
     over = np.zeros(len(keep), dtype=bool)
@@ -347,6 +350,8 @@ def row_digests(columns: Sequence[pa.Array]) -> Keys:
         uint64 [n]. Equal rows have equal digests on every machine; in a split of ten million rows the chance that two
         different ones share a digest is 3 in a million.
     """
+    import pandas as pd  # only where an index is built
+
     out = np.zeros(len(columns[0]), dtype=np.uint64)
     for number, column in enumerate(columns):
         if at.is_nested(column.type):
