@@ -23,6 +23,7 @@ from tasksource_reg.ops.conditions import blank
 from tasksource_reg.ops.expression import Expression, ListOf, Spread
 from tasksource_reg.ops.frame import Frame
 from tasksource_reg.ops.types import TEXT, Type, TypeMismatch, text_of
+from tasksource_reg.text_kernels.assemble import outside_ascii, patched
 from tasksource_reg.text_kernels.pieces import join_columns, join_lists, replace_by
 
 
@@ -137,6 +138,28 @@ class Unescape(TextOp):
     def kernel(self, array: pa.Array) -> pa.Array:
         """Resolves each distinct reference of the batch once."""
         return replace_by(array, r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]{1,31};?)", _resolve)
+
+
+class Repair(TextOp):
+    """Undoes mojibake: text that was written in one encoding and read in another (`â‚¬` for `€`), by ftfy.
+
+    Only texts with characters outside ASCII are looked at, and of these only suspicious ones change; a batch of plain
+    ASCII costs nothing.
+
+    Example:
+        {repair: tweet}
+    """
+
+    key: ClassVar[str] = "repair"
+
+    def kernel(self, array: pa.Array) -> pa.Array:
+        """`ftfy.fix_encoding` of the texts that are not plain ASCII."""
+        suspects = outside_ascii(array)
+        if suspects is None:
+            return array
+        from ftfy import fix_encoding
+
+        return patched(array, array, suspects, fix_encoding)
 
 
 def _resolve(reference: str) -> str:
@@ -300,5 +323,6 @@ TEXT_OPS: dict[str, type[Expression]] = {
     "case": Case,
     "replace": Replace,
     "unescape": Unescape,
+    "repair": Repair,
     "to_json": ToJson,
 }

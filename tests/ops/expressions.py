@@ -162,7 +162,7 @@ _OPTIONS: dict[str, Any] = {
         lambda: {"replace": sub("text"), "pairs": {"a": "b", "b": "cc"}},
         lambda: {"regex": sub("text"), "pattern": one(*PATTERNS), **one({}, {"group": 0})},
         lambda: {"regex_replace": sub("text"), "pattern": one(*PATTERNS), "with": r"<\0>"},
-        lambda: {"unescape": sub("text")},
+        lambda: {one("unescape", "repair"): sub("text")},
         lambda: {"to_json": sub(one("text", "int", "bool", "texts", "ints", "record", "records", "lists"))},
         lambda: {"cast": sub(one("int", "float", "bool", "text")), "to": "string"},
         lambda: {"map": sub("text"), "to": {"a": "b", "": "x"}, **one({}, {"otherwise": "keep"}, {"otherwise": None})},

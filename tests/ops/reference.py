@@ -12,6 +12,7 @@ import json
 import re
 from typing import Any
 
+import ftfy
 import numpy as np
 
 
@@ -584,6 +585,7 @@ OPS: dict[str, Any] = {
     ),
     "find_all": lambda of, a, env: lift(lambda t: re.findall(a["pattern"], t), interpret(of, env)),
     "unescape": lambda of, a, env: lift(html.unescape, interpret(of, env)),
+    "repair": lambda of, a, env: lift(ftfy.fix_encoding, interpret(of, env)),
     "to_json": lambda of, a, env: (
         None if (v := interpret(of, env)) is None else json.dumps(v, ensure_ascii=False, separators=(",", ":"))
     ),

@@ -137,6 +137,11 @@ CASES: dict[str, list[Case]] = {
          ["&lt; éé &nope; ¬it; \ufffd", None]),
         ("{unescape: a}", {"a": ["&#" + "1" * 5000 + ";"]}, ["&#" + "1" * 5000 + ";"]),
     ],
+    "repair": [
+        ("{repair: a}", {"a": ["plain", "â‚¬6 for naÃ¯ve", "schön, 日本", "so\x85 yes", None, ""]},
+         ["plain", "€6 for naïve", "schön, 日本", "so… yes", None, ""]),
+        ("{repair: a}", {"a": [["dÃ©jÃ\xa0 vu", "b"], [], None]}, [["déjà vu", "b"], [], None]),
+    ],
     "to_json": [
         ("{to_json: a}", {"a": [{"b": [1, None], "c": "é\""}, None]}, ['{"b":[1,null],"c":"é\\""}', None]),
         ("{to_json: a}", {"a": [float("nan"), 1.0]}, [None, "1.0"]),
