@@ -21,6 +21,7 @@ Integers: TypeAlias = npt.NDArray[np.integer] | int
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _LOW32 = np.uint64(0xFFFFFFFF)
+_CELLS = 2**20  # draws of a sample at once
 
 
 def stream_key(*parts: str | int) -> int:
@@ -115,3 +116,48 @@ def keyed_orders(keys: Bits, sizes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[
         draws = draw(keys[rows][:, None], element[None, :])
         order[offsets[rows][:, None] + element] = np.argsort(draws, axis=1, kind="stable")
     return order, offsets
+
+
+def keyed_samples(
+    keys: Bits,
+    sizes: npt.NDArray[np.int64],
+    most: int,
+    required: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    *,
+    in_order: bool = False,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """At most so many elements of [0, size) for each row: those that it must have, and a uniform sample of the others.
+
+    Args:
+        keys: uint64 [rows], such as `draw(stream, row, part, epoch)`.
+        sizes: int64 [rows], at least 0; rows of at most `most` elements keep all of them, in order.
+        most: elements in a sample; a row that must have more gets these.
+        required: int64 values and int64 offsets [rows + 1]: the distinct elements that each row must have.
+        in_order: samples ascend; otherwise their order is a keyed permutation, uniform over what is required and what
+            is not.
+
+    Returns:
+        int64 values and int64 offsets [rows + 1].
+    """
+    needed, bounds = required
+    counts = np.minimum(sizes, np.maximum(most, np.diff(bounds)))
+    offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    out = np.empty(offsets[-1], dtype=np.int64)
+    for size, count in np.unique(np.stack([sizes, counts]), axis=1).T.tolist():
+        same = np.flatnonzero((sizes == size) & (counts == count))
+        step = max(1, _CELLS // max(size, 1))
+        for rows in (same[first : first + step] for first in range(0, len(same), step)):
+            element = np.broadcast_to(np.arange(size, dtype=np.int64), (len(rows), size))
+            if count < size:
+                draws = draw(keys[rows][:, None], element)
+                lengths = np.diff(bounds)[rows]
+                owner = np.repeat(np.arange(len(rows)), lengths)
+                within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+                draws[owner, needed[bounds[rows][owner] + within]] = 0  # the lowest stay
+                element = np.sort(np.argpartition(draws, count - 1, axis=1)[:, :count], axis=1)
+                if not in_order:
+                    places = draw(keys[rows][:, None], element, 1)
+                    element = np.take_along_axis(element, np.argsort(places, axis=1, kind="stable"), axis=1)
+            out[offsets[rows][:, None] + np.arange(count)] = element
+    return out, offsets

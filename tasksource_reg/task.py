@@ -23,7 +23,7 @@ from tasksource_reg.annotation.harmonize import harmonize
 from tasksource_reg.annotation.model import TaskModel
 from tasksource_reg.errors import FindingsError, Problem, TsrError, error, excerpt
 from tasksource_reg.keyed import Bits, draw, keyed_orders, stream_key
-from tasksource_reg.nested import Ints, ints_of, parents, relist, take, take_rows, unlist
+from tasksource_reg.nested import Ints, counts_to_offsets, ints_of, parents, relist, take, take_rows, unlist
 from tasksource_reg.rows import Parts, RowIndex, build_index, cache_path, columns_read, splits_read
 from tasksource_reg.sources import Sources, SourceSpec, SourceSplit
 from tasksource_reg.sources.spec import digest
@@ -267,14 +267,28 @@ def shuffle_choices(batch: pa.RecordBatch, keys: Bits) -> pa.RecordBatch:
         batch: n rows of the schema multiple_choice.
         keys: uint64 [n], one key a row.
     """
+    _, offsets, _ = unlist(batch.column("choices"))
+    return rearranged(batch, *keyed_orders(keys, np.diff(offsets)))
+
+
+def rearranged(batch: pa.RecordBatch, order: Ints, bounds: Ints) -> pa.RecordBatch:
+    """Choices in another order, or some of them; gold, golds and choice_dist follow.
+
+    Args:
+        batch: n rows of the schema multiple_choice.
+        order, bounds: int64 values and offsets [n + 1]: which choice stands at each place of a row. The right ones are
+            among them.
+
+    Returns:
+        n rows; `choice_dist` is null where choices are left out.
+    """
     choices, offsets, valid = unlist(batch.column("choices"))
-    order, _ = keyed_orders(keys, np.diff(offsets))  # order[k] of a row: which choice stands at place k
-    owner = parents(offsets)
+    owner, sizes = parents(bounds), np.diff(offsets)
     flat = order + offsets[:-1][owner]
-    place = np.empty(len(flat), dtype=np.int64)  # place of each old choice
-    place[flat] = np.arange(len(flat)) - offsets[owner]
+    place = np.full(len(choices), -1, dtype=np.int64)  # place of each old choice
+    place[flat] = np.arange(len(flat)) - bounds[owner]
     columns = {name: batch.column(name) for name in batch.schema.names}
-    columns["choices"] = relist(offsets, take(choices, flat), valid)
+    columns["choices"] = relist(bounds, take(choices, flat), valid)
     gold = ints_of(batch.column("gold"))
     known = gold >= 0
     moved = np.where(known, place[np.where(known, gold + offsets[:-1], 0)] if len(place) else -1, -1)
@@ -286,10 +300,9 @@ def shuffle_choices(batch: pa.RecordBatch, keys: Bits) -> pa.RecordBatch:
         columns["golds"] = relist(gold_offsets, pa.array(new), gold_valid)
     dist, dist_offsets, dist_valid = unlist(batch.column("choice_dist"))
     if len(dist):
-        from_rows = parents(dist_offsets)
-        starts = np.diff(offsets)
-        assert (np.diff(dist_offsets)[from_rows] == starts[from_rows]).all()
-        inside = np.isin(owner, np.flatnonzero(dist_valid))
+        whole = dist_valid & (np.diff(bounds) == sizes)
+        inside = whole[owner]
         shift = dist_offsets[:-1][owner[inside]]
-        columns["choice_dist"] = relist(dist_offsets, take(dist, order[inside] + shift), dist_valid)
+        out = counts_to_offsets(np.where(whole, sizes, 0))
+        columns["choice_dist"] = relist(out, take(dist, order[inside] + shift), whole)
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)

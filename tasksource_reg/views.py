@@ -17,7 +17,6 @@ from tasksource_reg.errors import error
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.single import single
 from tasksource_reg.nested import Ints
-from tasksource_reg.prompting.render import Renderer
 from tasksource_reg.provenance.passport import COLUMN
 from tasksource_reg.registry import TaskInfo
 from tasksource_reg.task import BLOCK, Address, SplitData
@@ -170,19 +169,22 @@ class TaskSplit(Sequence[dict[str, Any]]):
         """
         return upstream_columns(self.to_arrow(), self._split.task.schema.name)
 
-    def render(self, template: str | None = None, shape: str = "messages", seed: int = 0) -> RenderedSplit:
+    def render(
+        self, template: str | None = None, shape: str = "messages", seed: int = 0, *, max_options: int | None = None
+    ) -> RenderedSplit:
         """The rows as prompts and responses, lazily, as a mixture of this one task renders them.
 
         Args:
             template: a template id; without one each row takes one of those that fit, by a keyed draw.
             shape: text, inputs_targets, prompt_completion, messages, ...
-            seed: keys the choice of templates and the order of shuffled choices.
+            seed: keys the choice of templates, the order of shuffled choices and what options are sampled.
+            max_options: show at most so many labels or choices a row, sampled, the right ones among them.
 
         Raises:
-            UsageError: TSR-U007, no such template.
+            UsageError: TSR-U007, no such template; TSR-U005, fewer than two options.
             FindingsError: TSR-T010 the template does not fit, TSR-M012 a shape that the task cannot take.
         """
-        return RenderedSplit(self, template, shape, seed)
+        return RenderedSplit(self, template, shape, seed, max_options)
 
 
 class RenderedSplit:
@@ -191,9 +193,11 @@ class RenderedSplit:
     Each row carries `template`. Rows that cannot be rendered raise, naming the row.
     """
 
-    def __init__(self, split: TaskSplit, template: str | None, shape: str, seed: int) -> None:
-        self._of, self._how = split, (template, shape, seed)
-        self._data = single(split._space, split.info, split._split, template, shape, seed)
+    def __init__(
+        self, split: TaskSplit, template: str | None, shape: str, seed: int, max_options: int | None = None
+    ) -> None:
+        self._of, self._how = split, (template, shape, seed, max_options)
+        self._data = single(split._space, split.info, split._split, *self._how)
 
     def __reduce__(self) -> tuple[Callable[..., RenderedSplit], tuple[Any, ...]]:
         return RenderedSplit, (self._of, *self._how)
@@ -229,8 +233,8 @@ class RenderedSplit:
 
     def explain(self) -> dict[str, str]:
         """For each template that rows may take, how it is rendered, and what keeps it off a faster path."""
-        task = self._data.tasks[0]
-        return {t.id: Renderer(task.compiled.profile, t).explain() for t in task.templates}
+        templates = self._data.tasks[0].templates
+        return {t.id: self._data.renderer(0, i).explain() for i, t in enumerate(templates)}
 
     def _render(self, numbers: Ints) -> pa.RecordBatch:
         rows = self._data.block(numbers).rows

@@ -18,6 +18,7 @@ from tasksource_reg.cli.settings import Settings, json_option, pass_settings
 @click.option("--split", help="The split; the first one by default.")
 @click.option("--row", default=0, show_default=True, type=click.IntRange(0), help="Start at this surviving row.")
 @click.option("--seed", default=0, show_default=True, help="Keys the choice of templates and the order of choices.")
+@click.option("--max-options", type=click.IntRange(2), help="Show at most so many labels or choices, sampled.")
 @click.option("--accept-drift", is_flag=True, help="Open a source that differs from its lock.")
 @json_option
 @pass_settings
@@ -30,6 +31,7 @@ def command(
     split: str | None,
     row: int,
     seed: int,
+    max_options: int | None,
     accept_drift: bool,
     as_json: bool,
 ) -> None:
@@ -46,7 +48,7 @@ def command(
     data = split_of(settings, id, split, accept_drift=accept_drift)
     if row >= len(data):
         raise row_error(data, row)
-    rendered = data[row : row + number].render(template, shape, seed)
+    rendered = data[row : row + number].render(template, shape, seed, max_options=max_options)
     if as_json:
         echo_json({"task": data.info.id, "split": data.name, "shape": shape, "rows": list(rendered)})
         return

@@ -67,27 +67,26 @@ class DrawnShots:
 
 
 def draw_shots(
-    pool: SplitData,
+    size: int,
+    batch: Callable[[Ints], pa.RecordBatch],
     renderers: Mapping[int, Renderer],
     wanted: Ints,
     template: Ints,
     keys: Bits,
     is_own: Callable[[Ints, Ints], Mask],
-    seed: int,
 ) -> DrawnShots:
     """Draws and renders the shots of n rows of one task.
 
     Args:
-        pool: the split that shots come from.
+        size: rows of the pool, the split that shots come from.
+        batch: pool rows by number, as they are rendered.
         renderers: by template number.
         wanted: int64 [n], how many shots each row is to have.
         template: int64 [n], the template number of each row.
         keys: uint64 [n], one key a row.
         is_own: (row numbers in [0, n), pool row numbers) -> whether both stem from the same source row.
-        seed: of the mixture; keys the order of shuffled choices.
     """
-    size = len(pool)
-    rendered = _Rendered(pool, renderers, seed)
+    rendered = _Rendered(size, batch, renderers)
     have, looked = np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.int64)
     limit = min(size, LOOKED_AT)
     found: list[tuple[Ints, Ints]] = []  # (row, text) of the candidates taken
@@ -116,8 +115,8 @@ def draw_shots(
 class _Rendered:
     """Candidates that have been rendered, each (template, pool row) once."""
 
-    def __init__(self, pool: SplitData, renderers: Mapping[int, Renderer], seed: int) -> None:
-        self._pool, self._renderers, self._seed = pool, renderers, seed
+    def __init__(self, size: int, batch: Callable[[Ints], pa.RecordBatch], renderers: Mapping[int, Renderer]) -> None:
+        self._size, self._batch, self._renderers = size, batch, renderers
         self._known = np.zeros(0, dtype=np.int64)  # template * size + pool row, sorted
         self._text = np.zeros(0, dtype=np.int64)  # its number among the texts; -1 where it cannot be a shot
         self._prompts: list[pa.Array] = []
@@ -126,7 +125,7 @@ class _Rendered:
 
     def texts(self, template: Ints, candidate: Ints) -> Ints:
         """The number of each candidate's text; -1 where the template cannot render it."""
-        key = template * len(self._pool) + candidate
+        key = template * self._size + candidate
         new = np.setdiff1d(key, self._known)
         if len(new):
             self._render(new)
@@ -139,9 +138,9 @@ class _Rendered:
         return concat([empty, *self._prompts]), concat([empty, *self._responses])
 
     def _render(self, new: Ints) -> None:
-        template, candidate = np.divmod(new, len(self._pool))
+        template, candidate = np.divmod(new, self._size)
         rows, at = np.unique(candidate, return_inverse=True)
-        batch = self._pool.batch(rows, seed=self._seed)
+        batch = self._batch(rows)
         text = np.full(len(new), -1, dtype=np.int64)
         for number in np.unique(template).tolist():
             renderer = self._renderers[number]

@@ -44,7 +44,13 @@ class InOrder(Plan):
 
 
 def single(
-    workspace: Workspace, info: TaskInfo, split: SplitData, template: str | None, shape: str, seed: int
+    workspace: Workspace,
+    info: TaskInfo,
+    split: SplitData,
+    template: str | None,
+    shape: str,
+    seed: int,
+    max_options: int | None = None,
 ) -> MixtureData:
     """A split as a mixture whose position i is surviving row i; needs no lock.
 
@@ -52,10 +58,11 @@ def single(
         workspace: where the task comes from; info: the task; split: one of its splits.
         template: the id of the one that renders all rows; None: each row draws one that fits.
         shape: the name of a shape.
-        seed: keys templates and the order of shuffled choices.
+        seed: keys templates, the order of shuffled choices and what options are sampled.
+        max_options: labels or choices that a row shows, at most.
 
     Raises:
-        UsageError: TSR-U007, no such template.
+        UsageError: TSR-U007, no such template; TSR-U005, fewer than two options.
         FindingsError: TSR-M012 a shape that the task cannot take, TSR-T010 no template fits.
     """
     shapes = get_args(ShapeName)
@@ -65,8 +72,18 @@ def single(
     takes = SHAPE_SCHEMAS.get(shape, (schema,))
     if schema not in takes:
         raise error("TSR-M012", f"the shape {shape} takes {' and '.join(takes)}, this is {schema}", task=info.id)
+    if max_options is not None and max_options < 2:
+        raise error("TSR-U005", f"at most {max_options} options", fix="show at least 2")
+    parts, templates_spec = [{"task": info.id}], {"max_options": max_options} if shape not in UNRENDERED else {}
     spec = MixtureSpec.model_validate(
-        {"parts": [{"task": info.id}], "split": split.name, "seed": seed, "shape": shape, "on_error": "raise"}
+        {
+            "parts": parts,
+            "split": split.name,
+            "seed": seed,
+            "shape": shape,
+            "on_error": "raise",
+            "templates": templates_spec,
+        }
     )
     profile = split.task.profile
     templates = () if shape in UNRENDERED else _templates(workspace, profile, template, shape)

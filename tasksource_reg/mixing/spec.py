@@ -87,11 +87,15 @@ class PartSpec(Strict):
 
 
 class TemplatesSpec(Strict):
-    """Which templates render the rows, how one is chosen for each, and in which language (`data`: the row's own)."""
+    """Which templates render the rows, how one is chosen for each, and in which language (`data`: the row's own).
+
+    With `max_options` a row shows at most so many labels or choices, sampled, its right ones among them.
+    """
 
     choose: Literal["hash", "round_robin", "all"] | dict[str, Positive] = "hash"
     where: str | None = None
     language: Name | dict[Name, Positive] | None = None
+    max_options: Annotated[int, Field(ge=2)] | None = None
 
     @field_validator("choose", mode="after")
     @classmethod

@@ -20,6 +20,7 @@ from tasksource_reg.errors import FindingsError, Problem, error
 from tasksource_reg.keyed import draw, stream_key
 from tasksource_reg.mixing.choice import in_language, pick
 from tasksource_reg.mixing.fields import fields_schema, named_fields
+from tasksource_reg.mixing.options import shows_some, with_options
 from tasksource_reg.mixing.resolve import MixtureTask, Resolved, resolve_mixture
 from tasksource_reg.mixing.shaping import Group, in_order, shaped
 from tasksource_reg.mixing.shots import DrawnShots, draw_shots, origins
@@ -183,6 +184,7 @@ class MixtureData:
             if self.spec.shape in UNRENDERED:
                 plain.append((self._unrendered(task), places))
                 continue
+            task = replace(task, batch=self._optioned(batch, data, task.rows, task.parts, epochs))
             turn = None if occurrence is None else occurrence[places]
             chosen = self._choose(task, turn, failures) if fixed is None else self._assigned(task, fixed, failures)
             numbers = [self._template_number[t.id] for t in self.tasks[number].templates]
@@ -214,12 +216,19 @@ class MixtureData:
         """Whether each row comes with every template in turn."""
         return self.spec.templates.choose == "all" and self.spec.shape not in UNRENDERED
 
+    def _optioned(self, batch: pa.RecordBatch, data: SplitData, *counters: Ints | int) -> pa.RecordBatch:
+        """Rows of a split with the options that they show."""
+        key = stream_key(self.spec.seed, "options", data.task.model.id, data.name)
+        return with_options(data.task, batch, self.spec.templates.max_options, draw(key, *counters))
+
     # Templates
 
-    def _renderer(self, task: int, choice: int) -> Renderer:
+    def renderer(self, task: int, choice: int) -> Renderer:
+        """A template of a task, by their numbers."""
         if (task, choice) not in self._renderers:
             entry = self.tasks[task]
-            self._renderers[task, choice] = Renderer(entry.compiled.profile, entry.templates[choice])
+            sampled = shows_some(entry.compiled, self.spec.templates.max_options)
+            self._renderers[task, choice] = Renderer(entry.compiled.profile, entry.templates[choice], sampled=sampled)
         return self._renderers[task, choice]
 
     def _masks(self, task: _TaskRows) -> list[Mask | None]:
@@ -229,7 +238,7 @@ class MixtureData:
         for i, template in enumerate(self.tasks[task.number].templates):
             asks = (template.needs, template.languages) if template.selective else ()
             if asks not in masks:
-                masks[asks] = self._renderer(task.number, i).eligible(task.batch) if asks else None
+                masks[asks] = self.renderer(task.number, i).eligible(task.batch) if asks else None
             out.append(masks[asks])
         return out
 
@@ -279,7 +288,7 @@ class MixtureData:
         for choice in np.flatnonzero(counts[1:]).tolist():
             first, last = ends[choice], ends[choice + 1]
             which = by_template[first:last]
-            renderer = self._renderer(task.number, choice)
+            renderer = self.renderer(task.number, choice)
             fields = ordered.slice(first, last - first)
             done = renderer.render(fields)
             failed = {f.row: (f.code, f.message) for f in done.failures}
@@ -316,8 +325,12 @@ class MixtureData:
         def is_own(which: Ints, candidate: Ints) -> Mask:
             return np.asarray(origins(own, task.rows[which]) == origins(pool, pool.index.rows[candidate]))
 
-        renderers = {i: self._renderer(task.number, i) for i in np.unique(chosen[chosen != NONE]).tolist()}
-        return draw_shots(pool, renderers, wanted, chosen, keys, is_own, self.spec.seed)
+        def batch(numbers: Ints) -> pa.RecordBatch:
+            rows = pool.batch(numbers, seed=self.spec.seed)
+            return self._optioned(rows, pool, pool.index.rows[numbers], pool.index.parts[numbers].astype(np.int64), 0)
+
+        renderers = {i: self.renderer(task.number, i) for i in np.unique(chosen[chosen != NONE]).tolist()}
+        return draw_shots(len(pool), batch, renderers, wanted, chosen, keys, is_own)
 
     # Shaping
 

@@ -141,7 +141,7 @@ class Unescape(TextOp):
 
 
 class Repair(TextOp):
-    """Undoes mojibake: text that was written in one encoding and read in another (`â‚¬` for `€`), by ftfy.
+    """Undoes mojibake: text that was written in one encoding and read in another, by ftfy.
 
     Only texts with characters outside ASCII are looked at, and of these only suspicious ones change; a batch of plain
     ASCII costs nothing.

@@ -14,6 +14,7 @@ import pyarrow as pa
 from tasksource_reg.errors import error
 from tasksource_reg.nested import Ints, counts_to_offsets, ints_of, mask_of, parents, relist, take, unlist
 from tasksource_reg.prompting.render import Renderer
+from tasksource_reg.prompting.scope import SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Candidates:
     """The candidates of n rows.
 
     Attributes:
-        targets: list<string> of n, one text for each option in order; null where one of them cannot be rendered.
+        targets: list<string> of n, one text for each option that the row shows, in order; null where one of them cannot
+            be rendered.
         correct: list<bool> of n, which of them are right; null where `targets` is.
     """
 
@@ -46,12 +48,14 @@ def candidates(renderer: Renderer, batch: pa.RecordBatch) -> Candidates:
             "TSR-M012", message, fix="select classification or multiple_choice tasks, and templates not inverted"
         )
     field = "label" if schema == "classification" else "gold"
-    if schema == "classification":
-        offsets = np.arange(batch.num_rows + 1, dtype=np.int64) * len(renderer.profile.labels)
-    else:
+    if schema != "classification":
         _, offsets, _ = unlist(batch.column("choices"))
+    elif SHOWN in batch.schema.names:
+        shown, offsets, _ = unlist(batch.column(SHOWN))
+    else:
+        offsets = np.arange(batch.num_rows + 1, dtype=np.int64) * len(renderer.profile.labels)
     row = parents(offsets)
-    index = np.arange(len(row)) - offsets[row]
+    index = ints_of(shown) if SHOWN in batch.schema.names else np.arange(len(row)) - offsets[row]
     at = batch.schema.get_field_index(field)
     supposed = _rows(batch, row).set_column(at, batch.schema.field(at), pa.array(index, pa.int64()))
     if schema == "multiple_choice":

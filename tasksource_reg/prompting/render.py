@@ -25,9 +25,9 @@ from tasksource_reg.prompting.filters import BudgetError
 from tasksource_reg.prompting.frames import CannotSay, Column, TooBig, Value
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.prompting.rowwise import RowText
-from tasksource_reg.prompting.scope import Constant, Scope, python_values
+from tasksource_reg.prompting.scope import Constant, Scope, python_values, rendered_schema
 from tasksource_reg.prompting.syntax import read_before_set
-from tasksource_reg.schemas import SCHEMAS, TaskProfile
+from tasksource_reg.schemas import TaskProfile
 from tasksource_reg.text_kernels.assemble import scattered, string_array, total_bytes
 
 Path: TypeAlias = Literal["columnar", "rowwise", "jinja"]
@@ -83,12 +83,15 @@ class Renderer:
         profile: what is known of the task.
         template: a template of the task's schema that passed the checks of its file.
         path: the fastest path to take, for tests and measurements; a template that it cannot say takes a slower one.
+        sampled: batches name the labels that each row shows (`scope.SHOWN`).
 
     Raises:
         FindingsError: TSR-T010 if the template is for another schema.
     """
 
-    def __init__(self, profile: TaskProfile, template: Template, path: Path | None = None) -> None:
+    def __init__(
+        self, profile: TaskProfile, template: Template, path: Path | None = None, *, sampled: bool = False
+    ) -> None:
         if template.schema != profile.schema:
             message = f"the template {template.id} is for {template.schema}, the task is {profile.schema}"
             raise error("TSR-T010", message, task=profile.id)
@@ -99,10 +102,11 @@ class Renderer:
         self._names = sorted(set().union(*(text.names for text in self._texts.values())))
         self._trees = {part: text.tree for part, text in self._texts.items()}
         self._late: frozenset[str] = frozenset().union(*(read_before_set(tree) for tree in self._trees.values()))
-        self._fastest = path
+        self._fastest, self._sampled = path, sampled
+        self._schema = rendered_schema(profile.schema, sampled=sampled)
 
-    def __reduce__(self) -> tuple[type[Renderer], tuple[TaskProfile, Template, Path | None]]:
-        return type(self), (self.profile, self.template, self._fastest)
+    def __reduce__(self) -> tuple[Callable[..., Renderer], tuple[Any, ...]]:
+        return _renderer, (self.profile, self.template, self._fastest, self._sampled)
 
     @property
     def path(self) -> Path:
@@ -126,8 +130,7 @@ class Renderer:
 
     @cached_property
     def _empty_scope(self) -> Scope:
-        schema = SCHEMAS[self.profile.schema].arrow()
-        empty = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+        empty = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in self._schema], schema=self._schema)
         return Scope(empty, self.profile, self.template.answers)
 
     @cached_property
@@ -169,14 +172,15 @@ class Renderer:
         """Renders a batch; a row never raises.
 
         Args:
-            batch: n harmonized rows with the schema `SCHEMAS[profile.schema].arrow()`, choices in the order to show.
+            batch: n harmonized rows with the schema `scope.rendered_schema(profile.schema)`, sampled or not as this
+                renderer is; choices in the order to show.
 
         Raises:
             ValueError: the batch has another schema, or its texts do not fit into one array (2 GiB).
         """
-        expected = SCHEMAS[self.profile.schema].arrow()
-        if batch.schema != expected:
-            raise ValueError(f"a batch of {self.profile.schema} has the schema\n{expected}\nand not\n{batch.schema}")
+        if batch.schema != self._schema:
+            what = f"a batch of {self.profile.schema}"
+            raise ValueError(f"{what} has the schema\n{self._schema}\nand not\n{batch.schema}")
         done = list(self._slices(batch))
         columns = {part: _concatenated([d.texts[part] for d in done]) for part in self._texts}
         failures = tuple(Failure(d.start + f.row, f.code, f.message) for d in done for f in d.failures)
@@ -263,6 +267,10 @@ class Renderer:
         for part, rendered_or_none in zip(out, texts if failure is None else [None] * len(out), strict=True):
             out[part].append(rendered_or_none)
         return failure
+
+
+def _renderer(profile: TaskProfile, template: Template, path: Path | None, sampled: bool) -> Renderer:
+    return Renderer(profile, template, path, sampled=sampled)
 
 
 @dataclass(frozen=True, slots=True)

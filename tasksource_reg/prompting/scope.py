@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from tasksource_reg.nested import (
     Ints,
+    Mask,
     child_of,
     counts_to_offsets,
     ints_of,
@@ -45,6 +46,18 @@ VERBALIZED = frozenset({"classification", "multi_label", "spans", "relations"})
 """Schemas whose labels a template says in its own words (`answers`); tags are always shown as they are."""
 
 
+SHOWN = "shown"
+"""A column beside a schema's own: list<int64>, the class ids that a row shows, in order, where it does not show all."""
+
+SHOWN_SCHEMAS = frozenset({"classification", "multi_label"})
+
+
+def rendered_schema(schema: str, *, sampled: bool) -> pa.Schema:
+    """The Arrow schema of batches that are rendered; `sampled` ones name the labels that each row shows."""
+    arrow = SCHEMAS[schema].arrow()
+    return arrow.append(pa.field(SHOWN, pa.list_(pa.int64()))) if sampled else arrow
+
+
 @dataclass(frozen=True, slots=True)
 class Constant:
     """A value that is the same for every row of a task: plain Python (text, number, None, list, dict)."""
@@ -59,7 +72,7 @@ class Scope:
     """The columns of one batch of one task, as one template sees them; each is computed when it is asked for.
 
     Args:
-        batch: harmonized rows with the schema `SCHEMAS[profile.schema].arrow()`.
+        batch: harmonized rows with the schema `rendered_schema(profile.schema)`, sampled or not.
         profile: what is known of the task.
         answers: label name -> the template's words for it; labels left out are said by their name.
     """
@@ -91,6 +104,27 @@ class Scope:
     def said(self) -> pa.Array:
         """The labels in the template's words, in class order."""
         return pa.array([self.answers.get(label, label) for label in self.profile.labels], pa.string())
+
+    @cached_property
+    def shown(self) -> tuple[Ints, Ints] | None:
+        """The class ids that each row shows, flat, and their offsets; None where every row shows all labels."""
+        if SHOWN not in self.batch.schema.names:
+            return None
+        values, offsets, _ = unlist(self.array(SHOWN))
+        return ints_of(values), offsets
+
+    def letters_of(self, rows: Ints, ids: Ints) -> pa.Array:
+        """The letters of class ids among the labels that their rows show; null for an id that is not shown."""
+        count = len(self.profile.labels)
+        if self.shown is None:
+            return _named(pa.array(ids), _letters(count))
+        shown, offsets = self.shown
+        owner = parents(offsets)
+        place = np.full((len(offsets) - 1, count), -1, dtype=np.int64)
+        place[owner, shown] = np.arange(len(shown)) - offsets[owner]
+        inside = (ids >= 0) & (ids < count)
+        at = np.where(inside, place[rows, np.where(inside, ids, 0)], -1) if len(ids) else ids
+        return take(_letters(count), at)
 
     @cached_property
     def tag_names(self) -> tuple[pa.Array, Ints, np.ndarray[Any, np.dtype[np.bool_]]]:
@@ -169,11 +203,22 @@ def _task(scope: Scope) -> Column:
 
 
 def _label_options(scope: Scope) -> Column:
-    return Constant(scope.said.to_pylist())
+    if scope.shown is None:
+        return Constant(scope.said.to_pylist())
+    ids, offsets = scope.shown
+    return relist(offsets, take(scope.said, ids))
 
 
 def _label_letters(scope: Scope) -> Column:
-    return Constant(_letters(len(scope.profile.labels)).to_pylist())
+    if scope.shown is None:
+        return Constant(_letters(len(scope.profile.labels)).to_pylist())
+    return _letters_within(scope.shown[1])
+
+
+def _letters_within(offsets: Ints, valid: Mask | None = None) -> pa.Array:
+    """Lists of the letters A, B, ..., as long as these."""
+    within = np.arange(offsets[-1]) - offsets[parents(offsets)]
+    return relist(offsets, take(_letters(int(np.diff(offsets).max(initial=0))), within), valid)
 
 
 def _label(scope: Scope) -> Column:
@@ -181,7 +226,7 @@ def _label(scope: Scope) -> Column:
 
 
 def _label_letter(scope: Scope) -> Column:
-    return _named(scope.array("label"), _letters(len(scope.profile.labels)))
+    return scope.letters_of(np.arange(scope.batch.num_rows), ints_of(scope.array("label")))
 
 
 def _multi_labels(scope: Scope) -> Column:
@@ -195,7 +240,7 @@ def _multi_answer(scope: Scope) -> Column:
 
 def _multi_letter(scope: Scope) -> Column:
     values, offsets, valid = unlist(scope.array("labels"))
-    return join_lists(relist(offsets, _named(values, _letters(len(scope.profile.labels))), valid), ", ")
+    return join_lists(relist(offsets, scope.letters_of(parents(offsets), ints_of(values)), valid), ", ")
 
 
 def _low(scope: Scope) -> Column:
@@ -222,9 +267,7 @@ def _choices(scope: Scope) -> Column:
 
 def _choice_letters(scope: Scope) -> Column:
     _, offsets, valid = unlist(scope.array("choices"))
-    counts = np.diff(offsets)
-    within = np.arange(offsets[-1]) - offsets[parents(offsets)]
-    return relist(offsets, take(_letters(int(counts.max(initial=0))), within), valid)
+    return _letters_within(offsets, valid)
 
 
 def _gold_of(scope: Scope, choices: pa.Array, sep: str) -> pa.Array:
