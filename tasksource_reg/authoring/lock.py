@@ -15,9 +15,9 @@ from tasksource_reg.annotation.expand import ExpandedTask
 from tasksource_reg.annotation.load import AnnotationFile
 from tasksource_reg.annotation.model import TaskModel, read_task
 from tasksource_reg.annotation.pool import pooled
-from tasksource_reg.authoring.overlap import shared_rows
 from tasksource_reg.errors import Problem, SourceError, TsrError, error, excerpt
 from tasksource_reg.label_inventory import labels_in_rows
+from tasksource_reg.likeness import shared_rows
 from tasksource_reg.provenance.locks import ConfigLock, Lock, SplitCounts, TaskLock, write_lock
 from tasksource_reg.rows import RowIndex
 from tasksource_reg.sources import Sources, SourceSpec, SourceSplit

@@ -35,6 +35,10 @@ SHAPE_SCHEMAS = {
 """Shapes that not every schema can take."""
 
 
+SHOT_SPLIT = "train"
+"""The split that shots come from."""
+
+
 @dataclass(frozen=True)
 class MixtureTask:
     """One task of a resolved mixture.
@@ -128,7 +132,7 @@ def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tup
             if spec.shape not in UNRENDERED:
                 templates = workspace.library.for_task(compiled.profile, suits)
             if max(spec.shot_probabilities):
-                shot_split = spec.shots.from_
+                shot_split = SHOT_SPLIT
                 problems += _shot_problems(workspace, spec, info, compiled)
         except TsrError as exc:
             problems += [p for p in exc.problems if p not in problems]
@@ -178,11 +182,13 @@ def _unknown_templates(workspace: Workspace, spec: MixtureSpec, tasks: list[Mixt
 
 def _shot_problems(workspace: Workspace, spec: MixtureSpec, info: TaskInfo, compiled: CompiledTask) -> list[Problem]:
     """Whether the split of the shots has enough rows, the row itself not counted."""
-    most, split = max(spec.shot_probabilities), spec.shots.from_
+    most, split = max(spec.shot_probabilities), SHOT_SPLIT
     if split not in compiled.splits:
         fix = "exclude it, or ask for no shots"
         return [Problem("TSR-M010", f"the task has no {split} split to take shots from", fix, task=info.id)]
     rows = workspace.counts(info, split).rows
+    if spec.shots.from_ == "family":
+        return []  # what others of its family have is known when all are resolved
     if rows - (split == spec.split) < most:
         return [Problem("TSR-M010", f"{rows:,} rows for up to {most} shots", task=info.id, split=split)]
     return []

@@ -119,10 +119,17 @@ class TemplatesSpec(Strict):
 
 
 class ShotsSpec(Strict):
-    """How many rows stand before each row as examples (`k`: a number, or probabilities by number), and whence."""
+    """How many rows stand before each row as examples (`k`: a number, or probabilities by number), and whence.
+
+    `from: train` is the train split of the row's own task, `from: family` those of all tasks of its family in the
+    mixture. `balanced` draws as many of each label as can be. `max_characters` bounds the row with its shots (in the
+    shape text): shots that do not fit are left out.
+    """
 
     k: dict[int, float] | Annotated[int, Field(ge=0, le=MOST_SHOTS)] = Field(default={0: 1.0})
-    from_: Literal["train"] = Field(default="train", alias="from")
+    from_: Literal["train", "family"] = Field(default="train", alias="from")
+    balanced: bool = False
+    max_characters: Annotated[int, Field(gt=0)] | None = None
 
     @field_validator("k", mode="before")
     @classmethod

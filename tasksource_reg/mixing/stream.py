@@ -18,18 +18,20 @@ import pyarrow as pa
 
 from tasksource_reg.errors import FindingsError, Problem, error
 from tasksource_reg.keyed import draw, stream_key
+from tasksource_reg.likeness import fingerprints
 from tasksource_reg.mixing.choice import in_language, pick
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.options import shows_some, with_options
 from tasksource_reg.mixing.resolve import MixtureTask, Resolved, resolve_mixture
 from tasksource_reg.mixing.shaping import Group, in_order, shaped
-from tasksource_reg.mixing.shots import DrawnShots, draw_shots, origins
+from tasksource_reg.mixing.shots import DrawnShots, ShotPool, ShotSource, Wanting, draw_shots, origins, pruned
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec
 from tasksource_reg.nested import Ints, Mask, take_rows, valid_of
 from tasksource_reg.prompting.candidates import candidates
 from tasksource_reg.prompting.choose import NONE, choose
-from tasksource_reg.prompting.render import Renderer
-from tasksource_reg.prompting.shapes import SHAPES, Rows, shape
+from tasksource_reg.prompting.model import Template
+from tasksource_reg.prompting.render import Rendered, Renderer
+from tasksource_reg.prompting.shapes import SHAPES, Rows, Shots, shape
 from tasksource_reg.provenance.passport import COLUMN, FULL, SLIM, TaskRecord, passports
 from tasksource_reg.task import SplitData
 from tasksource_reg.workspace import Workspace
@@ -89,6 +91,7 @@ class MixtureData:
         self.spec, self.plan = resolved.spec, resolved.plan
         self._splits: dict[tuple[str, str], SplitData] = {}
         self._renderers: dict[tuple[int, int], Renderer] = {}
+        self._pools: dict[int, tuple[ShotPool, int]] = {}
         self.template_ids: tuple[str, ...] = tuple(sorted({t.id for task in resolved.tasks for t in task.templates}))
         self._template_number = {name: i for i, name in enumerate(self.template_ids)}
 
@@ -302,7 +305,7 @@ class MixtureData:
                 done.prompt,
                 done.response,
                 done.system,
-                None if shots is None else shots.of(which),
+                None if shots is None else self._pruned(shots.of(which), renderer.template, done),
                 options,
             )
             if failed:
@@ -319,18 +322,52 @@ class MixtureData:
         lots = draw(stream_key(self.spec.seed, "shots", entry.info.id, entry.split), *counters)
         wanted = np.array(list(probabilities), dtype=np.int64)[pick(probabilities, lots)]
         wanted[chosen == NONE] = 0
-        own, pool = self.split(task.number), self.split(task.number, entry.shot_split)
-        keys = draw(stream_key(self.spec.seed, "shot", entry.info.id, entry.split), *counters)
+        pool, own = self._shot_pool(task.number)
+        rows = Wanting(
+            wanted,
+            chosen,
+            draw(stream_key(self.spec.seed, "shot", entry.info.id, entry.split), *counters),
+            own,
+            origins(self.split(task.number), task.rows),
+            fingerprints(task.batch, entry.compiled.schema),
+        )
+        return draw_shots(pool, rows, balanced=self.spec.shots.balanced)
 
-        def is_own(which: Ints, candidate: Ints) -> Mask:
-            return np.asarray(origins(own, task.rows[which]) == origins(pool, pool.index.rows[candidate]))
+    def _shot_pool(self, number: int) -> tuple[ShotPool, int]:
+        """Where the shots of a task come from, and which of the pool's sources is its own split."""
+        if number not in self._pools:
+            entry = self.tasks[number]
+            of = [number]
+            if self.spec.shots.from_ == "family":
+                of = [i for i, other in enumerate(self.tasks) if i == number or _kindred(entry, other)]
+            self._pools[number] = ShotPool([self._shot_source(i, entry) for i in of]), of.index(number)
+        return self._pools[number]
+
+    def _shot_source(self, number: int, asking: MixtureTask) -> ShotSource:
+        """A task's shots for the rows of another one, or of its own."""
+        entry = self.tasks[number]
+        split = self.split(number, entry.shot_split)
+        ids = {template.id: choice for choice, template in enumerate(entry.templates)}
 
         def batch(numbers: Ints) -> pa.RecordBatch:
-            rows = pool.batch(numbers, seed=self.spec.seed)
-            return self._optioned(rows, pool, pool.index.rows[numbers], pool.index.parts[numbers].astype(np.int64), 0)
+            rows = split.batch(numbers, seed=self.spec.seed)
+            return self._optioned(
+                rows, split, split.index.rows[numbers], split.index.parts[numbers].astype(np.int64), 0
+            )
 
-        renderers = {i: self.renderer(task.number, i) for i in np.unique(chosen[chosen != NONE]).tolist()}
-        return draw_shots(len(pool), batch, renderers, wanted, chosen, keys, is_own)
+        def renderer(choice: int) -> Renderer | None:
+            own = ids.get(asking.templates[choice].id)
+            return None if own is None else self.renderer(number, own)
+
+        return ShotSource(split, batch, renderer)
+
+    def _pruned(self, shots: Shots, template: Template, done: Rendered) -> Shots:
+        """The shots that fit beside their rows."""
+        most = self.spec.shots.max_characters
+        if most is None:
+            return shots
+        own = [done.response] if done.system is None else [done.response, done.system]
+        return pruned(shots, done.prompt, template.joint, template.shot_joint, own, most)
 
     # Shaping
 
@@ -344,6 +381,13 @@ class MixtureData:
         take_chosen = (draw(key, task.rows, task.parts, task.epochs) & np.uint64(1)).astype(bool)
         rows = Rows(nothing, nothing, fields=task.batch, take_chosen=take_chosen)
         return list(shape(self.spec.shape, rows).columns)
+
+
+def _kindred(one: MixtureTask, other: MixtureTask) -> bool:
+    """Whether rows of one task can be shots of another: of its family and schema, in one of its languages."""
+    a, b = one.compiled.profile, other.compiled.profile
+    same = (a.family, a.schema) == (b.family, b.schema) and a.family is not None
+    return same and bool(set(a.languages) & set(b.languages))
 
 
 def _again(workspace: Workspace, spec: MixtureSpec, digest: str, full_passport: bool) -> MixtureData:

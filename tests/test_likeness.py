@@ -14,8 +14,8 @@ from things import write_rows
 
 from tasksource_reg.annotation.load import read_annotation
 from tasksource_reg.authoring.lock import lock_file
-from tasksource_reg.authoring.overlap import shared_rows
 from tasksource_reg.errors import Problem
+from tasksource_reg.likeness import shared_rows
 from tasksource_reg.sources import Sources
 
 PAIR = "id: x\nschema: classification\nask: Which?\nlabels: [p, q]\nfields: {text: a, text_pair: b, label: c}\n"

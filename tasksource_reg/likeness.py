@@ -1,7 +1,8 @@
-"""Rows that two splits of a task share: the same inputs, but for case, punctuation and white space.
+"""Rows with the same inputs, but for case, punctuation and white space.
 
-What stands in train and in an evaluation split makes that split easier than it looks. Counted when rows are at hand
-(`tsr lock`), and kept in the lock. The gold answer does not count: the same question with another answer is shared too.
+What stands in train and in an evaluation split makes that split easier than it looks; counted when rows are at hand
+(`tsr lock`), and kept in the lock. A shot that is like the row it stands before gives its answer away. The gold answer
+does not count: the same question with another answer is alike too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tasksource_reg.rows import Keys, row_digests
 from tasksource_reg.schemas import Schema
 from tasksource_reg.task import SplitData
 
+WORDLESS = np.uint64(0)
 _BETWEEN_WORDS = r"[\p{P}\p{Z}\p{C}]+"  # symbols and emoji count
 
 
@@ -34,21 +36,29 @@ def shared_rows(splits: Mapping[str, SplitData], schema: Schema) -> dict[str, di
     seen: dict[str, Keys] = {}
     out: dict[str, dict[str, int]] = {}
     for name, split in splits.items():
-        parts = [_fingerprints(batch, schema) for batch in split.batches()] if len(splits) > 1 else []
+        parts = [fingerprints(batch, schema) for batch in split.batches()] if len(splits) > 1 else []
         own: Keys = np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+        own = own[own != WORDLESS]
         found = {other: int(np.isin(own, theirs).sum()) for other, theirs in seen.items()}
         out[name] = {other: count for other, count in found.items() if count}
         seen[name] = np.unique(own)
     return out
 
 
-def _fingerprints(batch: pa.RecordBatch, schema: Schema) -> Keys:
-    """A digest of the inputs of each row; rows without a word are left out."""
+def fingerprints(batch: pa.RecordBatch, schema: Schema) -> Keys:
+    """A digest of the inputs of each row: equal for rows that are alike.
+
+    Args:
+        batch: n harmonized rows; schema: theirs.
+
+    Returns:
+        uint64 [n]; `WORDLESS` for rows without a word, which are like no other.
+    """
     columns = [_words(batch.column(f.name)) for f in schema.fields if f.name not in schema.gold and _is_text(f.type)]
     if not columns:
-        return np.zeros(0, dtype=np.uint64)
+        return np.full(batch.num_rows, WORDLESS, dtype=np.uint64)
     worded = np.any([mask_of(pc.greater(pc.binary_length(c), 0)) for c in columns], axis=0)
-    return row_digests(columns)[worded]
+    return np.where(worded, np.maximum(row_digests(columns), 1), WORDLESS)
 
 
 def _is_text(kind: str) -> bool:
