@@ -26,6 +26,7 @@ import pyarrow.types as at
 from tasksource_reg.annotation.compiled import CompiledTask, Groups, Part, Piece
 from tasksource_reg.annotation.harmonize import Quarantined, Survivors, survivors
 from tasksource_reg.annotation.model import CLASS_PATHS
+from tasksource_reg.cache import touch
 from tasksource_reg.errors import excerpt
 from tasksource_reg.files import whole_file
 from tasksource_reg.keyed import draw, stream_key, uniform
@@ -102,7 +103,10 @@ class RowIndex:
             index = RowIndex(rows, parts, **facts)
         except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
             return None
-        return index if _checksum(rows, parts) == checksum else None
+        if _checksum(rows, parts) != checksum:
+            return None
+        touch(path)
+        return index
 
 
 def _checksum(rows: Ints, parts: Parts) -> int:

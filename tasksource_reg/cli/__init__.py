@@ -45,6 +45,7 @@ VERBS: dict[str, Verb] = {
     "lock": Verb("tasksource_reg.cli.lock:command", "Record features, revisions and row counts of tasks."),
     "drift": Verb("tasksource_reg.cli.drift:command", "Compare locks with live sources and say what moved."),
     "mirror": Verb("tasksource_reg.cli.mirror:command", "Fetch what tasks or a mixture need, for use offline."),
+    "cache": Verb("tasksource_reg.cli.cache:command", "List what the cache holds, or clear it."),
     "license": Verb("tasksource_reg.cli.license:command", "Explain what is known of a task's or mixture's licences."),
     "new": Verb("tasksource_reg.cli.new:command", "Draft an annotation from a source's features and rows."),
     "fmt": Verb("tasksource_reg.cli.fmt:command", "Write annotations, templates and mixtures in canonical form."),

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from tasksource_reg.cache import keep_within_bounds, touch
 from tasksource_reg.errors import TsrError, error
 from tasksource_reg.features import from_datasets
 from tasksource_reg.sources import hub, prepare
@@ -197,12 +198,15 @@ class Sources:
         key = self._key(spec, place, commit)
         record = prepare.read_record(key)
         if record is not None and record.whole():
+            for file in next(iter(record.splits.values()), ()):
+                touch(Path(file.path).parent)
             return place, record
         if place.path is None and self.offline:
             raise error("TSR-N008", f'offline, and the dataset "{spec}" is not in the cache')
         with prepare.library_output(self.verbose):
             request = prepare.request_for(read, place, commit, files)
             prepared = prepare.prepare(read, place, request, key, token=self.token, anew=record is not None)
+            keep_within_bounds()
         if place.path is None:
             prepare.write_record(self._key(spec, place, None), prepared)  # what offline finds: the newest seen
         return place, prepared
