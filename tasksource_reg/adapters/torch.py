@@ -92,7 +92,8 @@ class MixtureDataset(IterableDataset):  # type: ignore[misc]
 
     def set_position(self, start: int) -> None:
         """Every iteration from now on begins at this position of all ranks."""
-        self._deal = Deal.of(self._data.plan, self._data.spec.tail, start, self.world, self.batch_size or 1)
+        size = 1 if self.batch_size is None else self.batch_size
+        self._deal = Deal.of(self._data.plan, self._data.spec.tail, start, self.world, size)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Every iteration from now on begins where the state of a run says, whatever ranks and batches that run had.
