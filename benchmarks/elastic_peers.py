@@ -2,8 +2,8 @@
 
 Four sources of ids, mixed by their sizes, every id once in a run that is not interrupted. Each peer is stopped at the
 same cuts, its state goes through pickle, and a new loader, built in the same way, goes on. Peers that are not
-installed are left out, and what a peer cannot do is printed as its error. It imports nothing of this project, so that it runs
-in an environment of the peers' own; `elastic.py` calls it.
+installed are left out, and what a peer cannot do is printed as its error. This file imports nothing of the project, so
+that it runs in an environment of the peers' own; `elastic.py` calls it.
 
     python benchmarks/elastic_peers.py [--cuts 200] [--rows 3000]
 """
@@ -171,8 +171,10 @@ def main() -> None:
         run("datasets interleave", lambda _: interleaved(sources))
         run(f"datasets interleave, buffer of {BUFFER:,}", lambda _: interleaved(sources, BUFFER))
         if find_spec("torchdata"):
-            run("the same in torchdata, 2 workers", lambda _: in_torchdata(interleaved(sources, BUFFER), 2), few)
-            run("the same, 2 workers, then 3", lambda n: in_torchdata(interleaved(sources), 2 + (n > 0)), few)
+            named = "datasets in torchdata"
+            run(f"{named}, 2 workers", lambda _: in_torchdata(interleaved(sources), 2), few)
+            run(f"{named}, buffer, 2 workers", lambda _: in_torchdata(interleaved(sources, BUFFER), 2), few)
+            run(f"{named}, 2 workers, then 3", lambda n: in_torchdata(interleaved(sources), 2 + (n > 0)), few)
     if find_spec("grain"):
         run("grain mix, batches of 8", lambda _: Grain(sources, 8), step=8)
         run("grain mix, batches of 8, then 4", lambda n: Grain(sources, 8 if n == 0 else 4), step=8)

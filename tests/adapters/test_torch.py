@@ -354,6 +354,23 @@ def test_what_does_not_fit_is_refused(mixtures: Any, mix: tsr.Mixture) -> None:
         mix.to_torch().state_at(3)
 
 
+def test_without_torch_the_error_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+import tasksource_reg as tsr
+try:
+    tsr.mixture("demo").to_torch(4)
+except tsr.UsageError as error:
+    print(error)
+"""
+    root = str(Path(tsr.__file__).parents[1])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": root})
+    assert "TSR-U005" in done.stdout
+    assert "pip install 'tasksource-reg[torch]'" in done.stdout
+
+
 # Map style.
 
 
