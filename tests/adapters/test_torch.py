@@ -357,8 +357,14 @@ def test_what_does_not_fit_is_refused(mixtures: Any, mix: tsr.Mixture) -> None:
 def test_without_torch_the_error_says_what_to_install() -> None:
     code = """
 import sys
-sys.modules["torch"] = None
 import tasksource_reg as tsr
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
 try:
     tsr.mixture("demo").to_torch(4)
 except tsr.UsageError as error:
