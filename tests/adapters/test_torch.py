@@ -255,7 +255,7 @@ def legs(mix: tsr.Mixture, draws: random.Random, workers: tuple[int, ...]) -> li
         assert after == {json.dumps(mix.state_at(batches=count, batch_size=size, world=world, state=state))}
         state = json.loads(after.pop())
         for number in range(count):
-            seen += sorted(flat(rank[number] for rank in found))  # what the ranks do at once
+            seen += sorted(flat(rank[number] for rank in found if number < len(rank)))  # what the ranks do at once
     return seen
 
 
