@@ -177,7 +177,7 @@ def test_what_lies_in_quarantine_is_counted_when_it_is_passed(data: MixtureData,
 # States.
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(draws=st.data())
 def test_stopped_twice_and_dealt_anew_the_positions_are_those_of_one_run(
     data: MixtureData, lost: set[int], draws: st.DataObject
@@ -203,7 +203,7 @@ def test_stopped_twice_and_dealt_anew_the_positions_are_those_of_one_run(
     assert end > LENGTH - max(WORLDS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(draws=st.data())
 def test_workers_stopped_twice_go_on_from_their_own_states(data: MixtureData, draws: st.DataObject) -> None:
     world, workers = draws.draw(st.sampled_from(WORLDS)), draws.draw(st.sampled_from(WORKERS))
