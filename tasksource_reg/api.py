@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 import numpy as np
 import pyarrow as pa
 
+from tasksource_reg.adapters.loadable import Loadable
 from tasksource_reg.errors import Problem, error
 from tasksource_reg.mixing.iterate import MixtureIterator, batches
 from tasksource_reg.mixing.report import Plan, report
@@ -226,9 +227,10 @@ class Task:
         return datasets.DatasetDict({name: self[name].to_hf() for name in self.splits})
 
 
-class Mixture:
+class Mixture(Loadable):
     """A mixture: `mix[i]`, `iter(mix)`, `mix.batches()`, `mix.iterator(rank, world)`, `mix.plan()`, `mix.export(...)`.
 
+    `to_torch`, `to_hf` and `to_arrow_reader` give it to the loaders of other libraries; docs/training.md says how.
     Pickles as its options and its spec, for the workers of a data loader.
     """
 
@@ -261,18 +263,31 @@ class Mixture:
             IndexError: past the end.
             FindingsError: the position is in quarantine; the error says why.
         """
+        return self.__getitems__([position])[0]
+
+    def __getitems__(self, positions: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows at positions, computed together: what torch's loader asks a map-style dataset for.
+
+        Raises:
+            IndexError, FindingsError: as for one position.
+        """
+        at = np.array([self._position(position) for position in positions], dtype=np.int64)
+        block = self._data.block(at)
+        for q in block.quarantined:
+            message = f"position {q.position:,} is in quarantine: {q.message}"
+            raise error(q.code, message, task=q.task, split=q.split, row=q.row)
+        rows: list[dict[str, Any]] = block.rows.to_pylist()
+        return rows
+
+    def _position(self, position: int) -> int:
+        """A position of the plan, counted from its end where it is negative."""
         length = self._data.plan.length
         at = operator.index(position)
         if at < 0 and length is not None:
             at += length
         if at < 0 or (length is not None and at >= length):
             raise IndexError(f"position {position:,} of {'an endless plan' if length is None else f'{length:,}'}")
-        block = self._data.block(np.array([at], dtype=np.int64))
-        for q in block.quarantined:
-            message = f"position {at:,} is in quarantine: {q.message}"
-            raise error(q.code, message, task=q.task, split=q.split, row=q.row)
-        row: dict[str, Any] = block.rows.to_pylist()[0]
-        return row
+        return at
 
     def __iter__(self) -> MixtureIterator:
         return self.iterator()

@@ -96,9 +96,12 @@ class TsrError(Exception):
 
     exit_code = EXIT_FINDINGS
 
-    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
-        super().__init__("\n".join(str(p) for p in self.problems))
+    def __init__(self, problems: Problem | Iterable[Problem] | str) -> None:
+        # A text comes from loaders that raise the error of a worker again, of the same class: they keep its text only.
+        text = problems if isinstance(problems, str) else None
+        listed = () if isinstance(problems, str) else problems
+        self.problems: tuple[Problem, ...] = (listed,) if isinstance(listed, Problem) else tuple(listed)
+        super().__init__("\n".join(str(p) for p in self.problems) if text is None else text)
 
     def at(self, **address: object) -> TsrError:
         """The same error with missing parts of the address (task, split, row, ...) filled in."""
@@ -108,8 +111,8 @@ class TsrError(Exception):
         ]
         return type(self)(filled)
 
-    def __reduce__(self) -> tuple[type[TsrError], tuple[tuple[Problem, ...]]]:
-        return type(self), (self.problems,)
+    def __reduce__(self) -> tuple[type[TsrError], tuple[tuple[Problem, ...] | str]]:
+        return type(self), (self.problems or str(self),)
 
 
 class FindingsError(TsrError):

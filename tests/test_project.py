@@ -24,16 +24,17 @@ MAX_MODULE_LINES = 450  # 400 is the aim; a module that comes near is one to spl
 
 # The rooms of docs/architecture.md, top to bottom; imports go down this list, never up and never to and fro.
 ROOMS = (
-    "cli", "api", "views", "upstream", "audit", "export", "authoring", "mixing", "workspace", "registry", "query",
-    "label_inventory", "likeness", "task", "rows", "prompting", "annotation", "sources", "ops", "text_kernels", "provenance",
-    "demo", "schemas", "features", "nested", "keyed", "yaml_reader", "yaml_nodes", "yaml_scalars", "cache", "files", "paths",
-    "errors", "error_codes",
+    "cli", "api", "adapters", "views", "upstream", "audit", "export", "authoring", "mixing", "workspace", "registry",
+    "query", "label_inventory", "likeness", "task", "rows", "prompting", "annotation", "sources", "ops", "text_kernels",
+    "provenance", "demo", "schemas", "features", "nested", "keyed", "yaml_reader", "yaml_nodes", "yaml_scalars",
+    "cache", "files", "paths", "errors", "error_codes",
 )  # fmt: skip
 
 OPEN = {"__init__", "__main__"}  # the package's own names, which lead everywhere
 
 RUNTIME = {
-    "click", "datasets", "filelock", "ftfy", "jinja2", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "rich", "ruamel.yaml",
+    "click", "datasets", "filelock", "ftfy", "jinja2", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "rich",
+    "ruamel.yaml",
 }  # fmt: skip
 
 MACHINE = re.compile(
@@ -125,7 +126,7 @@ def test_imports_go_down() -> None:
 
 
 def test_datasets_is_imported_by_sources_and_adapters_only() -> None:
-    allowed = {"sources", "api", "views", "features"}
+    allowed = {"sources", "api", "adapters", "views", "features"}
     found = {
         room_of(module)
         for module in MODULES

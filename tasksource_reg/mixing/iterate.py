@@ -120,7 +120,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
             positions %= self._data.plan.length  # `tail: repeat` goes round
         self._ahead += len(positions) * self.world
         self._size = min(2 * self._size, self._most)
-        return _entries(self._data, positions)
+        return entries(self._data, positions)
 
     def state_dict(self) -> dict[str, Any]:
         """Where this rank stands: plain JSON, at most 200 bytes, equal on ranks that passed equally many positions."""
@@ -142,7 +142,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
         return f"MixtureIterator({name!r}, rank {self.rank} of {self.world}, position {self._next:,})"
 
 
-def _entries(data: MixtureData, positions: Ints) -> Iterator[dict[str, Any] | Quarantined]:
+def entries(data: MixtureData, positions: Ints) -> Iterator[dict[str, Any] | Quarantined]:
     """For each position its row, or why there is none; rows are made dicts a few at a time."""
     block = data.block(positions)
     lost = {q.position: q for q in block.quarantined}
