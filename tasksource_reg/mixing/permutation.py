@@ -24,6 +24,7 @@ _ROUNDS = 8
 _SMALL_ROUNDS = 24  # a round of a small network has few outcomes, so it takes more of them to come near uniform
 _SMALL_BITS = 8
 _BLOCK = 16_384  # rows at a time
+_WITHIN = 1  # tells the keys of windows from those of blocks
 _ROUND_BITS = 6  # room for the round number in the counter of a draw; 2**6 is above any number of rounds
 
 
@@ -108,3 +109,54 @@ def _round(keys: keyed.Bits, half: keyed.Bits, number: int) -> keyed.Bits:
     """Keyed bits of one half: word `half * 64 + number` of the stream of each row's key."""
     with np.errstate(over="ignore"):
         return keyed.mix(keys + ((half << np.uint64(_ROUND_BITS)) | np.uint64(number)) * keyed.GOLDEN)
+
+
+def permute_blocks(
+    key: keyed.Bits | int,
+    n: keyed.Integers,
+    epoch: keyed.Integers,
+    index: keyed.Integers,
+    block: int,
+    window: int,
+) -> IntArray:
+    """As `permute`, but neighbours in the order come from few blocks of neighbouring elements.
+
+    Blocks of `block` elements are permuted as wholes; of every `window` blocks in that order, the elements are
+    permuted. So a reader of successive indices needs `window` blocks at a time. With at most `window` blocks it is a
+    full permutation.
+
+    Args:
+        key, n, epoch, index: as for `permute`.
+        block: elements of a block (the last one may have fewer), at least 1.
+        window: blocks whose elements are mixed, at least 1.
+
+    Returns:
+        int64 array of the broadcast shape; over all indices each number below n comes once.
+
+    Raises:
+        ValueError: n, an index, a block or a window is out of range.
+    """
+    if block < 1 or window < 1:
+        raise ValueError(f"blocks of {block} elements in windows of {window}")
+    keys, size, epochs, at = np.broadcast_arrays(
+        np.asarray(key, np.uint64), np.asarray(n, np.int64), np.asarray(epoch, np.int64), np.asarray(index, np.int64)
+    )
+    if np.any((at < 0) | (at >= size)):
+        raise ValueError("an index is outside its permutation")
+    blocks = -(-size // block)
+    lacking = blocks * block - size  # elements that the last block has not
+    short = invert(keys, blocks, epochs, blocks - 1)  # where that block stands in the order
+
+    def start(slot: IntArray) -> IntArray:
+        result: IntArray = np.minimum(slot, blocks) * block - np.where(np.minimum(slot, blocks) > short, lacking, 0)
+        return result
+
+    number = at // (window * block)
+    number = number + (at >= start((number + 1) * window))
+    first = start(number * window)
+    inner = keyed.further(keyed.draw(keys, _WITHIN), number.view(np.uint64))
+    mixed = first + permute(inner, start((number + 1) * window) - first, epochs, at - first)
+    slot = mixed // block
+    slot = slot + (mixed >= start(slot + 1))
+    result: IntArray = permute(keys, blocks, epochs, slot) * block + mixed - start(slot)
+    return result

@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasksource_reg import keyed
-from tasksource_reg.mixing.permutation import LARGEST, invert, permute
+from tasksource_reg.mixing.permutation import LARGEST, invert, permute, permute_blocks
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 32, 33, 64, 100, 255, 256, 257, 1000, 1024, 1025, 4097, 9_999, 10_000]
 
@@ -104,3 +104,45 @@ def test_numbers_out_of_range_are_refused(n: int, index: int) -> None:
 
 def test_no_rows_give_no_rows() -> None:
     assert permute(1, 5, 0, np.zeros(0, dtype=np.int64)).tolist() == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 600), st.integers(1, 50), st.integers(1, 12), st.integers(0, 3), st.integers(0, 2**62))
+def test_blocks_in_windows_are_a_bijection_and_keep_together(
+    n: int, block: int, window: int, epoch: int, key: int
+) -> None:
+    element = permute_blocks(key, n, epoch, np.arange(n), block, window)
+    assert sorted(element.tolist()) == list(range(n))
+    seen: list[set[int]] = []
+    at = 0
+    while at < n:  # windows one after the other, each of whole blocks that no other has
+        blocks = set((element[at : at + min(window * block, n - at)] // block).tolist())
+        if len(blocks) > window:  # the short block stands in this window: it ends sooner
+            lacking = -(-n // block) * block - n
+            blocks = set((element[at : at + window * block - lacking] // block).tolist())
+        size = sum(min(block, n - b * block) for b in blocks)
+        assert len(blocks) <= window and not any(blocks & before for before in seen)
+        assert set((element[at : at + size] // block).tolist()) == blocks
+        seen.append(blocks)
+        at += size
+    one = np.array([permute_blocks(key, n, epoch, i, block, window) for i in range(0, n, 37)])
+    assert one.tolist() == element[::37].tolist()
+
+
+def test_few_blocks_are_a_full_permutation_and_epochs_differ() -> None:
+    counts = np.zeros((40, 40), dtype=np.int64)
+    for epoch in range(4000):
+        counts[np.arange(40), permute_blocks(5, 40, epoch, np.arange(40), 4, 10)] += 1
+    assert chi_square_z(counts.ravel()) < 5
+
+
+def test_the_order_of_blocks_is_pinned() -> None:
+    assert permute_blocks(1, 12, 0, np.arange(12), 4, 2).tolist() == [3, 5, 4, 6, 1, 0, 7, 2, 9, 10, 11, 8]
+    far = permute_blocks(1, 10**12, 1, np.array([0, 1, 10**12 - 1]), 16_384, 64)
+    assert far.tolist() == [726456600920, 846389385292, 359027497525]
+
+
+@pytest.mark.parametrize(("n", "index", "block", "window"), [(3, 3, 1, 1), (3, -1, 1, 1), (3, 0, 0, 1), (3, 0, 1, 0)])
+def test_blocks_that_cannot_be_are_refused(n: int, index: int, block: int, window: int) -> None:
+    with pytest.raises(ValueError):
+        permute_blocks(1, n, 0, index, block, window)
