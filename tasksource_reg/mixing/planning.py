@@ -20,7 +20,8 @@ class Planned:
 
     Attributes:
         id, split: its name.
-        surviving: rows of the split; taken: how many of them it gives; copies: how often each (once with each template).
+        surviving: rows of the split; taken: how many of them it gives.
+        copies: how often each of them comes in an epoch (once with each template).
         rates: for each stage its rate there, 0 where it does not come.
         max_epochs: its cap.
         total: characters or tokens of all surviving rows, where a budget is in them.

@@ -3,8 +3,8 @@
 A rate is a positive number; only ratios of rates matter. `examples` follows seqio's `mixing_rate_num_examples`
 (seqio/utils.py; Raffel et al. 2020, section 3.5.2), `combine` its rule for nested mixtures (a parent's rate is divided
 among a child's tasks in the ratio of the child's rates; a task reached twice adds up), with one thing more: parts may
-claim a share of the whole. `t0` and `flan` are the rules of those two collections. `limit_epochs` is UniMax (Chung et al. 2023, algorithm 1) for any rates. `integer_weights`
-ends the floating point: what follows, the plan, is exact.
+claim a share of the whole. `t0` and `flan` are the rules of those two collections. `limit_epochs` is UniMax (Chung et
+al. 2023, algorithm 1) for any rates. `integer_weights` ends the floating point: what follows, the plan, is exact.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The tasks of a mixture and their rates: what its queries, ids and nested mixtures stand for.
 
-Surviving rows come from the locks; nothing is opened, but to count tokens where that is asked for. What a query finds but
-a mixture leaves out (parked, for evaluation, of unknown licence, not counted yet, without rows in the split) is noted,
-never passed over in silence.
+Surviving rows come from the locks; nothing is opened, but to count tokens where that is asked for. What a query finds
+but a mixture leaves out (parked, for evaluation, of unknown licence, not counted yet, without rows in the split) is
+noted, never passed over in silence.
 """
 
 from __future__ import annotations

@@ -42,9 +42,13 @@ def test_the_plan_is_a_table_with_the_licence_of_the_whole(own: SmallRegistry) -
     lines = done.stdout.splitlines()
     assert done.exit_code == 0
     assert lines[0].split() == [
-        "TASK", "SPLIT", "ROWS", "RATE", "SHARE", "POSITIONS", "EPOCHS", "TEMPLATES", "LANG", "LICENSE", "COMMERCIAL",
+        "TASK", "SPLIT", "ROWS", "RATE", "SHARE", "POSITIONS", "EPOCHS", "CHARACTERS", "TEMPLATES",
+        "LANG", "LICENSE", "COMMERCIAL",
     ]  # fmt: skip
-    assert lines[1].split() == ["own/a", "train", "10", "10", "25.00%", "10", "1.00", "1", "en", "CC0-1.0", "yes"]
+    assert lines[1].split() == [
+        "own/a", "train", "10", "10", "25.00%", "10", "1.00", "40", "1", "en",
+        "CC0-1.0", "yes",
+    ]  # fmt: skip
     assert lines[-2].startswith("both: 2 tasks, 40 positions, seed 3, plan ")
     assert lines[-1].startswith("as a whole: commercial use yes, ")
 
