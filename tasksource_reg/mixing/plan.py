@@ -89,8 +89,9 @@ class Plan:
             self._check(int(at.min()), int(at.max()))
         task, occurrence = np.empty(len(at), dtype=np.int32), np.empty(len(at), dtype=np.int64)
         number = np.searchsorted(self._starts, at, side="right") - 1
-        for segment in np.unique(number).tolist():
-            rows: Any = slice(None) if number[0] == segment and (number == segment).all() else number == segment
+        present = np.flatnonzero(np.bincount(number)).tolist()
+        for segment in present:
+            rows: Any = slice(None) if len(present) == 1 else np.flatnonzero(number == segment)
             found, local = self._locate(segment, at[rows] - self.segments[segment].start)
             task[rows] = found
             occurrence[rows] = local + self._firsts(segment)[found]
@@ -110,7 +111,7 @@ class Plan:
         epoch = occurrence // rows
         surviving = permutation.permute(self._order_keys[task], rows, epoch, occurrence - epoch * rows)
         for number in np.unique(task).tolist() if self._partial else ():
-            here = task == number
+            here = np.flatnonzero(task == number)
             surviving[here] = self._among_all(number, surviving[here])
         return Located(task, epoch, surviving)
 

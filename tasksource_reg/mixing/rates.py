@@ -13,7 +13,6 @@ import decimal
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -300,20 +299,26 @@ def integer_weights(
         >>> integer_weights([0.5, 0.25, 0.25], total=10)
         (5, 3, 2)
     """
-    exact = [Fraction(float(rate)) for rate in rates]
+    exact, unit = _over_one_denominator(rates)
     whole = sum(exact)
     positive = [task for task, rate in enumerate(exact) if rate]
-    if min(exact, default=Fraction(0)) < 0 or not positive or len(positive) > total:
+    if min(exact, default=0) < 0 or not positive or len(positive) > total:
         raise ValueError("rates must be at least 0, some of them positive, and no more than the total")
-    if whole <= total and all(rate.denominator == 1 for rate in exact):
-        return tuple(int(rate) for rate in exact)
+    if unit == 1 and whole <= total:
+        return tuple(exact)
     place = range(len(exact)) if order is None else np.asarray(order).tolist()
-    quotas = [rate * total / whole for rate in exact]
-    weights = [max(1, math.floor(quotas[task])) if exact[task] else 0 for task in range(len(exact))]
+    weights = [max(1, rate * total // whole) if rate else 0 for rate in exact]
     missing = total - sum(weights)
-    by_remainder = sorted(positive, key=lambda task: (weights[task] - quotas[task], place[task]))
+    by_remainder = sorted(positive, key=lambda task: (weights[task] * whole - exact[task] * total, place[task]))
     for task in by_remainder[: max(missing, 0)]:
         weights[task] += 1
     for _ in range(-missing):
         weights[max(positive, key=lambda task: (weights[task], place[task]))] -= 1
     return tuple(weights)
+
+
+def _over_one_denominator(rates: Sequence[float] | FloatArray) -> tuple[list[int], int]:
+    """Numbers as they are, exactly: numerators over one denominator, which is 1 where all are whole."""
+    ratios = [float(rate).as_integer_ratio() for rate in rates]
+    unit = max((below for _, below in ratios), default=1)  # all are powers of 2
+    return [above * (unit // below) for above, below in ratios], unit
