@@ -30,7 +30,7 @@ class Selection:
     Attributes:
         stages: for each stage the tasks in the order met, and the rate of each.
         infos: the tasks by id; parts: the part that first brought each; caps: the least `max_epochs` that a part gives.
-        taken: how many of its surviving rows each task gives: the least that a part asks for.
+        taken: how many of its surviving rows each task gives.
         why: for each stage, by task id, why the rate is what it is.
         tokens: the token counts that were used.
         notes: what was left out, and why.
@@ -88,7 +88,7 @@ def select(
     Raises:
         FindingsError: TSR-M001 a part that selects nothing, TSR-M004 a task without rows, TSR-M007 mixtures in a
             circle, TSR-M002 and M003 shares and rates that do not do, TSR-L002 and L003 tasks that need `tsr lock`,
-            TSR-M017 tokens that nobody has counted.
+            TSR-M017 tokens that nobody has counted, TSR-A003 parts that take other subsets of the same task.
             UsageError: TSR-U001 to U004, names and queries that cannot be read; TSR-M008, no such mixture.
     """
     selection = Selection(tokens=tokens if tokens is not None else TokenCounts(spec.tokens))
@@ -99,7 +99,7 @@ def select(
         selection.stages.append(Rates(tuple(rated), tuple(task.rate for task in rated.values())))
         selection.why.append({name: task.why for name, task in rated.items()})
         for name, task in rated.items():
-            selection.taken[name] = min(task.rows, selection.taken.get(name, task.rows))
+            selection.taken[name] = _one_subset(name, [selection.taken.get(name, task.rows), task.rows])
     return selection
 
 
@@ -158,9 +158,22 @@ def _combined(context: _Context, spec: MixtureSpec, specs: Sequence[PartSpec]) -
         parts.append(Part(tuple(rated), tuple(found.rate for found in rated.values()), part.share, part.name))
     mixed = rate_rules.combine(parts)
     return {
-        name: _Rated(rate, " + ".join(t.why for t in met[name]), min(t.rows for t in met[name]))
+        name: _Rated(rate, " + ".join(t.why for t in met[name]), _one_subset(name, [t.rows for t in met[name]]))
         for name, rate in zip(mixed.tasks, mixed.rates, strict=True)
     }
+
+
+def _one_subset(name: str, rows: Sequence[int]) -> int:
+    """How many of its rows a task gives, where all that take it agree.
+
+    Raises:
+        FindingsError: TSR-A003, they do not.
+    """
+    if len(set(rows)) > 1:
+        message = f'parts take {" and ".join(f"{n:,}" for n in dict.fromkeys(rows))} rows of "{name}"'
+        fix = "a task gives one subset of its rows: take the same everywhere"
+        raise error("TSR-A003", message, fix=fix, task=name)
+    return rows[0]
 
 
 def _nested(context: _Context, part: PartSpec, exclude: query.Query | None) -> dict[str, _Rated]:

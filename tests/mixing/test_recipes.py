@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from hypothesis import strategies as st
 from small_registry import PLAIN, SmallRegistry, echoes
 
 from tasksource_reg.api import Mixture
+from tasksource_reg.audit.replay import replay
 from tasksource_reg.authoring.tokens import Tokenizer
 from tasksource_reg.errors import Problem, TsrError
+from tasksource_reg.export.export import export
 from tasksource_reg.export.recipe import Recipe
+from tasksource_reg.export.verify import verify
 from tasksource_reg.mixing.report import report
 from tasksource_reg.mixing.resolve import Resolved, resolve_mixture
 from tasksource_reg.mixing.spec import MixtureSpec, QuarantineLimitSpec, read_mixture
@@ -201,13 +205,17 @@ def test_so_many_rows_of_each_task(three: SmallRegistry) -> None:
     ]
 
 
-def test_subsets_of_nested_mixtures_and_of_tasks_reached_twice_are_the_least(three: SmallRegistry) -> None:
+def test_subsets_of_nested_mixtures_are_the_least_and_other_ones_are_refused(three: SmallRegistry) -> None:
     three.mixture("inner", {"parts": [{"select": "id:own/b,own/c", "fraction": 0.5}, {"task": "own/a"}]})
     found = three.resolve({"parts": [{"mixture": "inner", "rows_per_task": 24}]})
     assert {t.info.id: t.taken for t in found.tasks} == {"own/b": 20, "own/c": 24, "own/a": None}
     assert rates(found) == {"own/b": 20, "own/c": 24, "own/a": 10}
-    twice = three.resolve({"parts": [{"task": "own/c", "fraction": 0.1}, {"task": "own/c", "fraction": 0.2}]})
-    assert [(t.taken, t.rate) for t in twice.tasks] == [(9, 27)]
+    parts = [{"task": "own/c", "fraction": 0.1}, {"task": "own/c", "fraction": 0.2}]
+    for spec in ({"parts": parts}, {"parts": (), "stages": [{"parts": [part]} for part in parts]}):
+        (problem,) = refused(three, **spec)
+        assert (problem.code, problem.message) == ("TSR-A003", 'parts take 9 and 18 rows of "own/c"')
+    deduped = three.resolve({"parts": [parts[0], {"select": "dataset:own/*", "fraction": 0.2}], "dedupe": True})
+    assert {t.info.id: t.taken for t in deduped.tasks} == {"own/c": 9, "own/a": 2, "own/b": 8}
 
 
 def test_a_subset_with_all_templates_and_by_characters(three: SmallRegistry) -> None:
@@ -370,3 +378,29 @@ def test_a_spec_written_as_json_is_the_same_spec(staged: bool, order: Any, stop:
     spec = read_mixture({**body, "order": order})
     again = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert read_mixture(again) == spec == MixtureSpec.model_validate(again)
+
+
+def test_an_export_of_everything_at_once_verifies_and_replays(three: SmallRegistry, tmp_path: Path) -> None:
+    names = ("own/a", "own/b", "own/c")
+    body = {
+        "stages": [
+            {"parts": [{"task": "own/a", "fraction": 0.5}], "stop": {"epochs": 2.5}},
+            {
+                "parts": [{"select": "dataset:own/*", "fraction": 0.5, "within": {"by": "tokens"}}],
+                "stop": {"tokens": 500},
+            },
+        ],
+        "tokens": {"counts": dict.fromkeys(names, 90)},
+        "order": {"unmixed": 4},
+        "reweight": [{"at": 40, "rates": dict.fromkeys(names, 1)}],
+        "templates": {"choose": "all"},
+        "shape": "text",
+    }
+    space = three.space()
+    data = MixtureData(space, resolve_mixture(space, body))
+    assert data.plan.length and len(data.plan.segments) == 3
+    done = export(data, tmp_path / "out", shard_rows=30)
+    assert done.manifest.positions == data.plan.length
+    assert verify(tmp_path / "out") == []
+    replayed = replay(tmp_path / "out", 50, 0, three.space())
+    assert replayed.sampled == replayed.identical == 50 and not replayed.differences
