@@ -6,7 +6,6 @@ starts fails here, all of it at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from tasksource_reg.errors import Problem, TsrError, did_you_mean, raise_problem
 from tasksource_reg.mixing.choice import DATA
 from tasksource_reg.mixing.lock import moved, read_mixture_lock
 from tasksource_reg.mixing.plan import Plan
-from tasksource_reg.mixing.planning import Planned, budget_of, plan_of
+from tasksource_reg.mixing.planning import Budget, Planned, budget_of, plan_of
 from tasksource_reg.mixing.selection import Selection, mixture_file, select
 from tasksource_reg.mixing.sizes import CountTokens, Taken, TokenCounts
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec, TokensSpec, read_mixture
@@ -110,7 +109,7 @@ def resolve_mixture(
 
     selection = select(workspace, spec, file, templates, TokenCounts(spec.tokens, count_tokens))
     tasks = _tasks(workspace, spec, selection)
-    plan = plan_of(spec, _planned(spec, tasks, selection, budget == "tokens" if budget else None))
+    plan = plan_of(spec, _planned(spec, tasks, selection, budget))
     if count_tokens is not None and selection.tokens.found:
         spec = spec.model_copy(update={"tokens": TokensSpec(counts=dict(sorted(selection.tokens.found.items())))})
     notes = (*selection.notes, *_language_notes(spec, tasks))
@@ -122,22 +121,17 @@ def resolve_mixture(
 
 
 def _planned(
-    spec: MixtureSpec, tasks: tuple[MixtureTask, ...], selection: Selection, in_tokens: bool | None
+    spec: MixtureSpec, tasks: tuple[MixtureTask, ...], selection: Selection, budget: Budget | None
 ) -> list[Planned]:
-    """The tasks as the plan sees them.
-
-    Args:
-        in_tokens: whether a budget is in tokens, or in characters; None without a budget.
-    """
+    """The tasks as the plan sees them."""
     every = spec.templates.choose == "all" and spec.shape not in UNRENDERED
     stages = [dict(zip(rates.tasks, rates.rates, strict=True)) for rates in selection.stages]
     planned = []
     for task in tasks:
         name, surviving = task.info.id, task.counts.rows
-        total = None
-        if in_tokens is not None:
-            whole = Taken(task.info, task.split, task.counts, surviving)
-            total = selection.tokens.of(whole) if in_tokens else task.counts.characters
+        total = None if budget is None else task.counts.characters
+        if budget == "tokens":
+            total = selection.tokens.of(Taken(task.info, task.split, task.counts, surviving))
         planned.append(
             Planned(
                 id=name,
@@ -153,36 +147,12 @@ def _planned(
     return planned
 
 
-def _rates(selection: Selection) -> dict[str, float]:
-    """The rate of each task; with stages, the sum of its shares of them."""
-    if len(selection.stages) == 1:
-        (only,) = selection.stages
-        return dict(zip(only.tasks, only.rates, strict=True))
-    total: dict[str, list[float]] = {}
-    for stage in selection.stages:
-        whole = math.fsum(stage.rates)
-        for name, rate in zip(stage.tasks, stage.rates, strict=True):
-            total.setdefault(name, []).append(rate / whole)
-    return {name: math.fsum(shares) for name, shares in total.items()}
-
-
-def _why(spec: MixtureSpec, selection: Selection, name: str) -> str:
-    """Where a task's rate comes from, stage by stage."""
-    if not spec.stages:
-        return selection.why[0][name]
-    return "; ".join(
-        f"stage {stage.name or number}: {why[name]}"
-        for number, (stage, why) in enumerate(zip(spec.stages, selection.why, strict=True), start=1)
-        if name in why
-    )
-
-
 def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tuple[MixtureTask, ...]:
     """The tasks with their templates and the split of their shots."""
     suits = _template_filter(spec)
     problems: list[Problem] = []
     tasks = []
-    for name, rate in _rates(selection).items():
+    for name, rate in selection.rates.items():
         info = selection.infos[name]
         compiled = workspace.compiled(info)
         takes = SHAPE_SCHEMAS.get(spec.shape)
@@ -218,7 +188,7 @@ def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tup
                 shot_split,
                 revisions,
                 None if taken == counts.rows else taken,
-                _why(spec, selection, name),
+                selection.explained(name),
             )
         )
     problems += _unknown_templates(workspace, spec, tasks)

@@ -151,7 +151,8 @@ def extend(
         here = np.where(active, weight, 0)
         tree = segment_tree(seed, start * batch, here, order)
         numbers = np.flatnonzero(active)
-        cut = _earliest(tree, start, numbers, (limit - first)[numbers], most)
+        capped = numbers[limit[numbers] < most]
+        cut = _earliest(tree, start, capped, (limit - first)[capped], most) if len(capped) else most
         end = fixed
         if stop.kind == "first_exhausted":
             end = _earliest(tree, start, numbers, (rows // batch - first)[numbers], most)

@@ -7,6 +7,7 @@ noted, never passed over in silence.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,8 @@ class Selection:
     """What a mixture's parts stand for.
 
     Attributes:
-        stages: for each stage the tasks in the order met, and the rate of each.
+        stages: for each stage the tasks in the order met, and the rate of each; names: what each stage is called, None
+            for that of a mixture without stages.
         infos: the tasks by id; parts: the part that first brought each; caps: the least `max_epochs` that a part gives.
         taken: how many of its surviving rows each task gives.
         why: for each stage, by task id, why the rate is what it is.
@@ -37,6 +39,7 @@ class Selection:
     """
 
     stages: list[Rates] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
     infos: dict[str, TaskInfo] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     caps: dict[str, float] = field(default_factory=dict)
@@ -44,6 +47,23 @@ class Selection:
     why: list[dict[str, str]] = field(default_factory=list)
     tokens: TokenCounts = field(default_factory=TokenCounts)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The rate of each task; with stages, the sum of its shares of them."""
+        if self.names == [None]:
+            return dict(zip(self.stages[0].tasks, self.stages[0].rates, strict=True))
+        total: dict[str, list[float]] = {}
+        for stage in self.stages:
+            whole = math.fsum(stage.rates)
+            for name, rate in zip(stage.tasks, stage.rates, strict=True):
+                total.setdefault(name, []).append(rate / whole)
+        return {name: math.fsum(shares) for name, shares in total.items()}
+
+    def explained(self, task: str) -> str:
+        """Where a task's rate comes from, stage by stage."""
+        found = [(name, why[task]) for name, why in zip(self.names, self.why, strict=True) if task in why]
+        return "; ".join(why if name is None else f"stage {name}: {why}" for name, why in found)
 
     def note(self, line: str) -> None:
         """Adds a note, once."""
@@ -94,8 +114,9 @@ def select(
     selection = Selection(tokens=tokens if tokens is not None else TokenCounts(spec.tokens))
     path = ((spec.mixture, file.resolve() if file is not None else None),)
     context = _Context(workspace, spec.split, selection, templates, path)
-    for stage in spec.every_stage:
+    for number, stage in enumerate(spec.every_stage, start=1):
         rated = _combined(context, spec, stage.parts)
+        selection.names.append((stage.name or str(number)) if spec.stages else None)
         selection.stages.append(Rates(tuple(rated), tuple(task.rate for task in rated.values())))
         selection.why.append({name: task.why for name, task in rated.items()})
         for name, task in rated.items():

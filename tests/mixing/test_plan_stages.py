@@ -251,3 +251,25 @@ def test_a_thousand_reweightings_of_600_tasks_stay_small() -> None:
 
 def test_sizes_are_exact_numbers() -> None:
     assert Fraction(tasks_of([3], [7])[0].size or 0, SIZE_UNIT) == 7
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(6)), st.sampled_from([1, 4]), st.integers(0, 3))
+def test_the_order_of_tasks_changes_nothing_in_any_kind_of_plan(order: list[int], batch: int, seed: int) -> None:
+    rows = [task._replace(of=3 * task.rows, size=SIZE_UNIT * (n + 1)) for n, task in enumerate(tasks_of(SIZES))]
+    recipe = [([1.0, 2, 2, 0, 0.5, 1], Stop("rows", 90)), ([1.0, 0, 0, 3, 0, 1], Stop("characters", 400))]
+
+    def named(numbers: list[int]) -> list[tuple[str, int, int]]:
+        tasks = [rows[n] for n in numbers]
+        plan = build_stages(tasks, [([r[n] for n in numbers], stop) for r, stop in recipe], seed, batch=batch)
+        plan = plan.reweight(plan.batch * 30, [float(n + 1) for n in numbers])
+        return [(tasks[task].id, epoch, row) for task, epoch, row in located(plan)]
+
+    assert named(order) == named(list(range(6)))
+
+
+def test_another_task_changes_no_other_tasks_subset() -> None:
+    rows = [task._replace(of=50 * task.rows) for task in tasks_of(SIZES)]
+    alone = {row for _, _, row in located(build_plan(rows[1:2], [1], Stop("epochs", 1)))}
+    among = build_plan(rows, SIZES, Stop("epochs", 1))
+    assert alone == {row for task, _, row in located(among) if task == 1}
