@@ -172,7 +172,7 @@ def _combined(context: _Context, spec: MixtureSpec, specs: Sequence[PartSpec]) -
             few = _few([selection.infos[name] for name in again])
             selection.note(f"{part.name}: {len(again)} left out that an earlier part has ({few})")
         if not rated:
-            fix = "remove it, or dedupe"
+            fix = "remove the part, or `dedupe`"
             raise error("TSR-M001", f'all tasks of the part "{part.name}" stand in earlier parts', fix=fix)
         for name, found in rated.items():
             met.setdefault(name, []).append(found._replace(why=_with_share(part, specs, found.why)))

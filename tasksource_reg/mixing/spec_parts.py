@@ -68,8 +68,8 @@ class Within(Strict):
 class PartSpec(Strict):
     """One line of a mixture: the tasks of a query, one task, or another mixture; `share` is a fraction of the whole.
 
-    Of another mixture the parts and `exclude` count, as its rates; its seed, split, templates, shots, stop and shape
-    do not. `fraction` and `rows_per_task` take a subset of each task's rows, drawn by keyed hash; a smaller one lies
+    Of another mixture the parts, `exclude` and `dedupe` count, as its rates; its seed, split, templates, shots, stop,
+    order and shape do not. `fraction` and `rows_per_task` take a subset of each task's rows, drawn by keyed hash; a smaller one lies
     inside a larger one.
     """
 
