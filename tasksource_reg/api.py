@@ -278,7 +278,8 @@ class Mixture:
         """
         resolved = self._data.resolved
         entry = reweighting(resolved.plan, at, rates)
-        spec = resolved.spec.model_copy(update={"reweight": (*resolved.spec.reweight, entry)})
+        sooner = tuple(known for known in resolved.spec.reweight if known.at < at)  # of what follows nothing is left
+        spec = resolved.spec.model_copy(update={"reweight": (*sooner, entry)})
         resolved = replace(resolved, spec=spec, plan=reweighted(resolved.plan, entry))
         return Mixture(MixtureData(self._data.workspace, resolved, full_passport=self._data.full_passport))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping as MappingType
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -87,6 +88,13 @@ class MixtureSpec(Strict):
         if self.stages and self.stop != type(self).model_fields["stop"].default:
             raise ValueError("each stage has a stop of its own; move stop into the stages")
         return self
+
+    @field_validator("reweight", mode="after")
+    @classmethod
+    def _in_order(cls, entries: tuple[ReweightSpec, ...]) -> tuple[ReweightSpec, ...]:
+        if any(later.at <= sooner.at for sooner, later in pairwise(entries)):
+            raise ValueError("positions rise from entry to entry; each holds from its own on")
+        return entries
 
     @model_validator(mode="after")
     def _fits_the_shape(self) -> MixtureSpec:

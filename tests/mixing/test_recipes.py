@@ -293,6 +293,9 @@ def test_reweighting_keeps_the_prefix_and_survives_pickles_recipes_and_yaml(thre
     assert Counter(other[i]["provenance"]["task"] for i in range(100, 200)) == {"own/b": 25, "own/c": 75}
     data = other._data
     assert Recipe.of(data).build().plan == data.plan == pickle.loads(pickle.dumps(data)).plan
+    sooner = other.reweight(50, dict.fromkeys(names, 1))
+    assert [entry.at for entry in sooner._data.spec.reweight] == [50]
+    assert Recipe.of(sooner._data).build().plan == sooner._data.plan
     by_rates = {"at": 100, "rates": dict(zip(names, (0, 1, 3), strict=True))}
     written = three.resolve({"stop": {"rows": 300}, "reweight": [by_rates]})
     assert written.plan == mix.reweight(100, by_rates["rates"])._data.plan  # type: ignore[arg-type]
@@ -350,6 +353,10 @@ def test_a_thousand_reweightings_fit_a_mixture_that_is_a_dict() -> None:
         ({"parts": [{"task": "a"}], "quarantine_limit": {}}, "TSR-A003", "give rows, a fraction"),
         ({"parts": [{"task": "a"}], "quarantine_limit": {"fraction": 1.5}}, "TSR-A003", "quarantine_limit.fraction"),
         ({"parts": [{"task": "a"}], "reweight": [{"at": 3}]}, "TSR-A003", "rates by task id"),
+        (
+            {"parts": [{"task": "a"}], "reweight": [{"at": 3, "weights": [1]}, {"at": 3, "weights": [1]}]},
+            "TSR-A003", "positions rise",
+        ),
         ({"parts": [{"task": "a"}], "stop": {"characters": 0}}, "TSR-A003", "stop.characters"),
     ],
 )  # fmt: skip
