@@ -69,8 +69,8 @@ class PartSpec(Strict):
     """One line of a mixture: the tasks of a query, one task, or another mixture; `share` is a fraction of the whole.
 
     Of another mixture the parts, `exclude` and `dedupe` count, as its rates; its seed, split, templates, shots, stop,
-    order and shape do not. `fraction` and `rows_per_task` take a subset of each task's rows, drawn by keyed hash; a smaller one lies
-    inside a larger one.
+    order and shape do not. `fraction` and `rows_per_task` take a subset of each task's rows, drawn by keyed hash; a
+    smaller one lies inside a larger one.
     """
 
     select: str | None = None
