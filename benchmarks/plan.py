@@ -1,4 +1,4 @@
-"""Measures the plan: deviation of prefixes, cost of picking, seek, size of the state.
+"""Measures the plan: deviation of prefixes, cost of picking, seek, subsets, re-weightings, size of the state.
 
     python benchmarks/plan.py
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from tasksource_reg.mixing.plan import Plan, build_plan
 from tasksource_reg.mixing.rates import examples, integer_weights
-from tasksource_reg.mixing.segments import PlanTask, Stop, StopKind
+from tasksource_reg.mixing.segments import SIZE_UNIT, PlanTask, Stop, StopKind
 from tasksource_reg.mixing.split_tree import SplitTree
 from tasksource_reg.mixing.state import State
 
@@ -99,8 +99,8 @@ def measure() -> list[Figure]:
     plan = plan_of_600(Stop("never"))
     block = np.arange(10**9, 10**9 + POSITIONS)
     for tree, name in ((sizes, "sizes"), (plan._tree(0), "square roots of sizes")):
-        cost = seconds(partial(tree.locate, block)) / POSITIONS * 1e6
-        figures.append(Figure(f"picking of 600 by {name}", cost, "µs/row", 0.5))
+        cost = seconds(partial(tree.locate, block), 15) / POSITIONS * 1e6
+        figures.append(Figure(f"picking of 600 by {name}", cost, "µs/row", 0.2))
     cost = seconds(lambda: plan.resolve(block)) / POSITIONS * 1e6
     figures.append(Figure("picking and permuting, 600 tasks", cost, "µs/row"))
     plan.resolve([0])
@@ -114,6 +114,38 @@ def measure() -> list[Figure]:
     for kind in kinds:
         cost = seconds(partial(plan_of_600, Stop(kind)), 1)
         figures.append(Figure(f"building a plan of 600, {kind}", cost, "s"))
+    return figures + recipes(block)
+
+
+def recipes(block: np.ndarray) -> list[Figure]:
+    """What budgets, batches, subsets and many re-weightings cost.
+
+    Args:
+        block: positions that are located.
+    """
+    figures = []
+    sizes = log_uniform(600, 50, 1e6)
+    rates = examples(sizes, temperature=2).tolist()
+    tasks = [PlanTask(f"task/{n}", "train", rows, size=SIZE_UNIT * (50 + n)) for n, rows in enumerate(sizes)]
+    cost = seconds(lambda: build_plan(tasks, rates, Stop("characters", 1e10)), 1)
+    figures.append(Figure("building a plan of 600, 10^10 characters", cost, "s"))
+    batched = build_plan(tasks, rates, Stop("never"), batch=32)
+    cost = seconds(lambda: batched.locate(block)) / len(block) * 1e6
+    figures.append(Figure("picking of 600 in batches of 32", cost, "µs/row"))
+    few = [task._replace(rows=32, of=task.rows) for task in tasks]
+    fresh = [build_plan(few, rates, Stop("never")) for _ in range(3)]
+    cost = seconds(lambda: fresh.pop().resolve(np.arange(4096)), 3)
+    figures.append(Figure(f"first 4,096 rows, 32 of each of 600 tasks with {sum(sizes):,} rows", cost, "s", 1))
+    rng = np.random.default_rng(0)
+    plan, started = build_plan(tasks, rates, Stop("never")), time.perf_counter()
+    for number in range(1, 1001):
+        plan = plan.reweight(1000 * number, rng.uniform(0.1, 5, 600).tolist())
+    figures.append(Figure("one of 1,000 re-weightings of 600 tasks", time.perf_counter() - started, "ms"))
+    figures.append(Figure("the plan of them as JSON", len(json.dumps(plan.to_json())) / 1e6, "MB", 8))
+    state = json.dumps(State.of(plan, 10**18).to_json())
+    figures.append(Figure("the state of it", len(state.encode()), "bytes", 200))
+    cost = seconds(lambda: plan.locate(block)) / len(block) * 1e6
+    figures.append(Figure("picking after them", cost, "µs/row"))
     return figures
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
@@ -20,8 +21,10 @@ import pyarrow as pa
 from tasksource_reg.adapters.loadable import Loadable
 from tasksource_reg.errors import Problem, error
 from tasksource_reg.mixing.iterate import MixtureIterator, batches
+from tasksource_reg.mixing.planning import reweighted, reweighting
 from tasksource_reg.mixing.report import Plan, report
 from tasksource_reg.mixing.resolve import resolve_mixture
+from tasksource_reg.mixing.sizes import CountTokens
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.registry import Registry, TaskInfo
 from tasksource_reg.schemas import Schema
@@ -152,11 +155,18 @@ def load_task(
     return task if split is None else task[split]
 
 
-def mixture(source: str | os.PathLike[str] | Mapping[str, Any], **options: Unpack[Options]) -> Mixture:
+def mixture(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    count_tokens: Callable[[str], int | Sized] | None = None,
+    **options: Unpack[Options],
+) -> Mixture:
     """A mixture, resolved against the registry's locks. Opens no source yet.
 
     Args:
         source: a path, the name of a mixture under mixtures/, or a dict in the same format.
+        count_tokens: gives the tokens of a text, or their number. Where the mixture divides or stops by tokens, it
+            counts them now, over all rows of these tasks, in place of the locks; the counts become part of the mixture.
         options: mirror, registry, offline, accept_drift.
 
     Raises:
@@ -168,7 +178,17 @@ def mixture(source: str | os.PathLike[str] | Mapping[str, Any], **options: Unpac
     """
     space = workspace(**options)
     given = source if isinstance(source, Mapping) else Path(source)
-    return Mixture(MixtureData(space, resolve_mixture(space, given)))
+    return Mixture(MixtureData(space, resolve_mixture(space, given, count_tokens=_counting(space, count_tokens))))
+
+
+def _counting(space: Workspace, count_tokens: Callable[[str], int | Sized] | None) -> CountTokens | None:
+    """A user's way to count the tokens of a text, as one to count those of a task's split."""
+    if count_tokens is None:
+        return None
+    from tasksource_reg.authoring.tokens import counter, tokens_in
+
+    count = counter(count_tokens)
+    return lambda info, split: tokens_in(space.data(info).split(split), count)
 
 
 class Task:
@@ -240,6 +260,30 @@ class Mixture(Loadable):
     def plan(self) -> Plan:
         """Rows, rate, share, epochs and licence of each task; opens no source."""
         return report(self._data.resolved)
+
+    def reweight(self, at: int, rates: Mapping[str, float]) -> Mixture:
+        """The same mixture up to a position, with other rates from there on.
+
+        Nothing before `at` changes, so a run that stands there goes on with `reweighted.iterator(start=at)`. It appends
+        a segment to the plan and a line to the spec; a state stays as small as it was.
+
+        Args:
+            at: a position of the plan, or its length.
+            rates: of every task, by id; 0 pauses one.
+
+        Raises:
+            FindingsError: TSR-M003, a task without a rate, or rates that are all 0.
+            UsageError: TSR-M006, a position outside the plan; TSR-U001, a rate for no task of the mixture.
+
+        Example:
+            mix = mix.reweight(at=10_000, rates={"glue/rte": 1.0, "glue/cola": 0.25})
+        """
+        resolved = self._data.resolved
+        entry = reweighting(resolved.plan, at, rates)
+        sooner = tuple(known for known in resolved.spec.reweight if known.at < at)  # of what follows nothing is left
+        spec = resolved.spec.model_copy(update={"reweight": (*sooner, entry)})
+        resolved = replace(resolved, spec=spec, plan=reweighted(resolved.plan, entry))
+        return Mixture(MixtureData(self._data.workspace, resolved, full_passport=self._data.full_passport))
 
     @property
     def schema(self) -> pa.Schema:

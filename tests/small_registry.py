@@ -16,6 +16,7 @@ import numpy as np
 
 from tasksource_reg.annotation.load import read_annotation
 from tasksource_reg.authoring.lock import lock_file
+from tasksource_reg.authoring.tokens import Tokenizer
 from tasksource_reg.mixing.resolve import Resolved, resolve_mixture
 from tasksource_reg.mixing.stream import Block, MixtureData
 from tasksource_reg.prompting.library import TemplateLibrary
@@ -88,10 +89,10 @@ class SmallRegistry:
         """The annotation file of a task."""
         return self.root / "annotations" / "own" / f"{name}.yaml"
 
-    def lock(self, name: str) -> None:
-        """Counts a task and writes its lock."""
-        space = self.space()
-        done = lock_file(read_annotation(self.annotation(name)), space.vocabularies, space.sources, space.cache)
+    def lock(self, name: str, tokenizer: Tokenizer | None = None) -> None:
+        """Counts a task, perhaps its tokens too, and writes its lock."""
+        space, file = self.space(), read_annotation(self.annotation(name))
+        done = lock_file(file, space.vocabularies, space.sources, space.cache, tokenizer=tokenizer)
         assert done.lock is not None, done.problems
         write_lock(self.annotation(name), done.lock)
 

@@ -309,6 +309,26 @@ def test_a_mixture_by_name_path_and_dict(demo: tsr.Mixture, tmp_path: Path) -> N
         tsr.mixture("dmeo")
 
 
+def test_a_function_counts_the_tokens_of_a_mixture() -> None:
+    parts = [{"select": "id:demo/weather-nli,demo/shop-reviews", "within": {"by": "tokens"}}]
+    mix = tsr.mixture({"parts": parts, "shape": "text"}, count_tokens=str.split)
+    words = {
+        name: sum(
+            len(f"{row['text']} {row.get('text_pair') or ''}".split()) for row in tsr.load_task(name, split="train")
+        )
+        for name in ("demo/weather-nli", "demo/shop-reviews")
+    }
+    assert {task.id: task.rate for task in mix.plan()} == words
+    assert pickle.loads(pickle.dumps(mix))[5] == mix[5]
+
+
+def test_reweighting_a_mixture_leaves_what_came_before(demo: tsr.Mixture) -> None:
+    rates = {task.id: float(task.id == "demo/weather-nli") for task in demo.plan()}
+    other = demo.reweight(at=300, rates=rates)
+    assert [other[i] for i in range(280, 300)] == [demo[i] for i in range(280, 300)]
+    assert {other[i]["provenance"]["task"] for i in range(300, 320)} == {"demo/weather-nli"}
+
+
 def test_a_mixture_is_read_at_any_position(demo: tsr.Mixture) -> None:
     rows = list(itertools.islice(demo, 40))
     assert [demo[i] for i in range(40)] == rows

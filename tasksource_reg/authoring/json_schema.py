@@ -272,7 +272,12 @@ def mixture_schema() -> Json:
     defs: Json = {}
     file = _of_model(MixtureSpec, defs)
     defs["PartSpec"]["oneOf"] = [{"required": [key]} for key in ("select", "task", "mixture")]
-    defs["StopSpec"]["oneOf"] = [{"required": [key]} for key in ("rows", "epochs")]
+    defs["StopSpec"]["oneOf"] = [{"required": [key]} for key in defs["StopSpec"]["properties"]]
+    defs["ReweightSpec"]["oneOf"] = [{"required": ["rates"]}, {"required": ["weights"]}]
+    defs["QuarantineLimitSpec"]["minProperties"] = 1
+    del file["required"]  # of all keys only parts was required
+    file["anyOf"] = [{"required": ["parts"]}, {"required": ["stages"]}]
+    file["properties"]["parts"]["minItems"] = 1
     return _document("A mixture of tasksource_reg: tasks, shares, templates, shots", file, defs)
 
 

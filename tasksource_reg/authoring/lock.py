@@ -15,6 +15,7 @@ from tasksource_reg.annotation.expand import ExpandedTask
 from tasksource_reg.annotation.load import AnnotationFile
 from tasksource_reg.annotation.model import TaskModel, read_task
 from tasksource_reg.annotation.pool import pooled
+from tasksource_reg.authoring.tokens import Tokenizer, tokens_in
 from tasksource_reg.errors import Problem, SourceError, TsrError, error, excerpt
 from tasksource_reg.label_inventory import labels_in_rows
 from tasksource_reg.likeness import shared_rows
@@ -46,6 +47,7 @@ def lock_file(
     cache: Path,
     progress: Callable[[str], None] = lambda _: None,
     only: Iterable[str] | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> LockResult:
     """Counts every task of a file from its rows.
 
@@ -56,6 +58,7 @@ def lock_file(
         cache: for row indices.
         progress: told each task's id before it is counted.
         only: task ids; other tasks keep what the old lock says of them, and so do tasks that cannot be counted now.
+        tokenizer: count its tokens too; the counts of others stay where the rows are what they were.
     """
     result = LockResult(file, problems=[p for p in file.problems if p.severity == "error"])
     if result.problems:
@@ -66,7 +69,7 @@ def lock_file(
     except TsrError as exc:  # a damaged lock is what is being mended
         result.problems += [_as_warning(p) for p in exc.problems]
         file.relock(old := None)
-    counter = _Counter(file, vocabularies, sources, cache, result.problems, old)
+    counter = _Counter(file, vocabularies, sources, cache, result.problems, old, tokenizer)
     kept: dict[str, TaskLock] = {}
     counted: dict[str, TaskLock] = {}
     for task in file.tasks:
@@ -132,7 +135,9 @@ class _Counter:
         cache: Path,
         problems: list[Problem],
         old: Lock | None,
+        tokenizer: Tokenizer | None,
     ) -> None:
+        self.tokenizer = tokenizer
         self.file, self.vocabularies, self.sources, self.cache = file, vocabularies, sources, cache
         self.problems, self.old = problems, old
         self.configs: dict[str, ConfigLock] = {}
@@ -171,7 +176,10 @@ class _Counter:
         shared = shared_rows({name: data.split(name) for name in compiled.splits}, compiled.schema)
         for name in compiled.splits:
             split = data.split(name)
-            splits[name] = replace(split_counts(split.index), shared=shared[name])
+            tokens = self._known_tokens(compiled, name)
+            if self.tokenizer is not None:
+                tokens[self.tokenizer.key] = tokens_in(split, self.tokenizer.count)
+            splits[name] = replace(split_counts(split.index), shared=shared[name], tokens=tokens)
             self.problems += [_as_warning(p) for p in split.quarantine_problems(LISTED_ROWS)]
             self.problems += [*_constant_gold(split), *_answers_elsewhere(split)]
         locked = TaskLock(compiled.hash, splits, labels)
@@ -192,6 +200,14 @@ class _Counter:
                     message = f"{name}: the source has not moved, but {what}"
                     problems.append(Problem("TSR-W016", message, task=compiled.model.id, severity="warning"))
         return problems
+
+    def _known_tokens(self, compiled: CompiledTask, split: str) -> dict[str, int]:
+        """The token counts of a split in the old lock, where its rows are still the same."""
+        old = self.old.tasks.get(compiled.model.id) if self.old is not None else None
+        if old is None or old.hash != compiled.hash or split not in old.splits:
+            return {}
+        same = all(self._unmoved(piece.config or "", piece.split) for piece in compiled.splits[split])
+        return dict(old.splits[split].tokens) if same else {}
 
     def _unmoved(self, config: str, split: str) -> bool:
         """Whether a split of the source is what the old lock counted."""

@@ -57,7 +57,7 @@ def named_tasks(registry: Registry, names: Iterable[str]) -> list[TaskInfo]:
 
 def _of_mixture(registry: Registry, spec: MixtureSpec, path: tuple[Path, ...]) -> dict[str, TaskInfo]:
     found: dict[str, TaskInfo] = {}
-    for part in spec.parts:
+    for part in spec.every_part:
         if part.mixture is not None:
             file = registry.mixture_path(part.mixture).resolve()
             if file in path:

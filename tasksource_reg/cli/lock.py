@@ -37,6 +37,11 @@ NAMES = ("task", "split", "source_rows", "candidates", "rows", "left_out")
 @click.option("--origin", help="With --facts: what the record is called; its file name by default.")
 @click.option("--date", help="The day of which the facts are, YYYY-MM-DD.")
 @click.option("--declared", is_flag=True, help="Record that only the annotation vouches for the task.")
+@click.option(
+    "--tokenizer",
+    metavar="[NAME=]FILE",
+    help="Count the tokens of this tokenizer too (a file of the tokenizers library), for mixtures by tokens.",
+)
 @click.option("--dry-run", is_flag=True, help="Count and report, but write nothing.")
 @json_option
 @pass_settings
@@ -48,6 +53,7 @@ def command(
     origin: str | None,
     date: str | None,
     declared: bool,
+    tokenizer: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -64,10 +70,12 @@ def command(
       tsr lock sick/label --mirror ../mirror
       tsr lock 'dataset:tasksource/*'
       tsr lock '*' --mirror ../mirror --dry-run
+      tsr lock 'family:nli' --tokenizer my-model=models/mine/tokenizer.json
       tsr lock glue/rte --facts recorded.jsonl --origin dataset_infos.json --date 2023-06-01
     """
     from tasksource_reg.annotation.load import read_annotation
     from tasksource_reg.authoring.lock import lock_file, write
+    from tasksource_reg.authoring.tokens import read_tokenizer
     from tasksource_reg.cli.workspace import chosen_tasks, workspace_of
 
     without_rows = sum((features_only, facts is not None, declared))
@@ -75,6 +83,9 @@ def command(
         raise click.UsageError("--features-only, --facts and --declared are three ways; choose one")
     if (origin and facts is None) or (date and not (facts or features_only)):
         raise click.UsageError("--origin belongs to --facts, --date to --facts or --features-only")
+    if tokenizer is not None and without_rows:
+        raise click.UsageError("--tokenizer counts tokens in rows; --features-only, --facts and --declared read none")
+    counting = read_tokenizer(tokenizer) if tokenizer is not None else None
     space = workspace_of(settings)
     by_file: dict[Path, list[str]] = {}
     for info in chosen_tasks(space.registry, ids):
@@ -98,6 +109,7 @@ def command(
                 space.cache,
                 lambda name: settings.note(f"counting {name}"),
                 only,
+                counting,
             )
         problems += result.problems
         if result.lock is None:

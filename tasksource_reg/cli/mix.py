@@ -1,4 +1,4 @@
-"""`tsr mix`: plan a mixture, look at its first rows, freeze what it resolves to."""
+"""`tsr mix`: plan a mixture, look at its first rows, freeze what it resolves to, compare two."""
 
 from __future__ import annotations
 
@@ -9,46 +9,56 @@ import click
 
 from tasksource_reg.cli.output import count, echo_json, echo_table, table
 from tasksource_reg.cli.settings import Settings, json_option, pass_settings
+from tasksource_reg.errors import EXIT_CLEAN, EXIT_FINDINGS
 
 if TYPE_CHECKING:
     from tasksource_reg.mixing.report import Plan
 
 
-DISPENSABLE = ("rate", "templates", "lang", "split", "commercial", "epochs")
+DISPENSABLE = ("rate", "templates", "characters", "lang", "split", "commercial", "epochs")
 """Columns of a plan that a narrow terminal goes without, in this order."""
 
 
-@click.group(short_help="Plan, sample or lock a mixture.")
+@click.group(short_help="Plan, sample, lock or compare mixtures.")
 def command() -> None:
-    """Plan a mixture, look at its rows, or freeze what it resolves to.
+    """Plan a mixture, look at its rows, freeze what it resolves to, or compare it with another.
 
     \b
     Examples:
       tsr mix plan demo
       tsr mix head demo -n 2
       tsr mix lock mixtures/nli-and-exams.yaml
+      tsr mix diff demo out/
     """
 
 
 @command.command("plan", short_help="Rows, share, epochs and licence of each task, before any source is opened.")
 @click.argument("mixture")
+@click.option("--why", is_flag=True, help="Say where each task's rate comes from.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV, every column of it.")
 @json_option
 @pass_settings
-def plan(settings: Settings, mixture: str, as_json: bool) -> None:
+def plan(settings: Settings, mixture: str, why: bool, as_csv: bool, as_json: bool) -> None:
     """Print the plan of MIXTURE (a path, or a name under mixtures/); opens no source.
 
     \b
     Examples:
       tsr mix plan demo
+      tsr mix plan demo --why
       tsr mix plan mixtures/nli-and-exams.yaml --json
     """
     from tasksource_reg.cli.workspace import workspace_of
     from tasksource_reg.mixing.report import report
     from tasksource_reg.mixing.resolve import resolve_mixture
 
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two forms of the same; choose one")
     found = report(resolve_mixture(workspace_of(settings), mixture))
     if as_json:
         echo_json(found.to_json())
+        return
+    if as_csv:
+        click.echo(found.to_csv(), nl=False)
         return
     columns = _fitting(_columns(found))
     echo_table(list(columns), list(zip(*columns.values(), strict=True)))
@@ -60,6 +70,8 @@ def plan(settings: Settings, mixture: str, as_json: bool) -> None:
         f"as a whole: commercial use {verdict.commercial}, sharing adaptations {verdict.share_adapted}, "
         f"share-alike {verdict.share_alike}, attribution {verdict.attribution} (not legal advice)"
     )
+    for task in found if why else ():
+        click.echo(f"{task.id}: rate {task.rate:.6g} = {task.why}")
     for note in found.notes:
         settings.note(f"note: {note}")
 
@@ -69,11 +81,12 @@ def _columns(plan: Plan) -> dict[str, list[object]]:
     return {
         "task": [t.id for t in plan],
         "split": [t.split for t in plan],
-        "rows": [t.rows for t in plan],
+        "rows": [t.taken for t in plan],
         "rate": [f"{t.rate:.4g}" for t in plan],
         "share": [f"{t.share:.2%}" for t in plan],
         "positions": [t.positions for t in plan],
         "epochs": ["" if t.epochs is None else f"{t.epochs:.2f}" for t in plan],
+        "characters": [t.characters for t in plan],
         "templates": [t.templates for t in plan],
         "lang": [t.languages for t in plan],
         "license": [t.license for t in plan],
@@ -159,6 +172,42 @@ def lock(settings: Settings, mixture: str, as_json: bool) -> None:
         echo_json({"lock": str(written), "tasks": len(resolved.tasks)})
     else:
         click.echo(f"{written}: {count(len(resolved.tasks), 'task')}")
+
+
+@command.command("diff", short_help="What tells two mixtures, locks or exports apart.")
+@click.argument("a")
+@click.argument("b")
+@json_option
+@pass_settings
+def diff(settings: Settings, a: str, b: str, as_json: bool) -> int:
+    """Print every change from A to B: tasks, rows, rates, shares, templates, revisions, hashes, seed, stop, settings.
+
+    Each is a mixture (a path, or a name), a mixture's lock (*.lock.json), or an export (its folder, or its manifest).
+    Ends with 1 where they differ, with 0 where they are the same. A lock that was made of an older registry, against
+    the mixture, shows what the registry changed.
+
+    \b
+    Examples:
+      tsr mix diff mixtures/one.yaml mixtures/two.yaml
+      tsr mix diff mixtures/one.lock.json mixtures/one.yaml
+      tsr mix diff out/ mixtures/one.yaml --json
+    """
+    from tasksource_reg.cli.workspace import workspace_of
+    from tasksource_reg.mixing.diff import compare, read_side
+
+    space = workspace_of(settings)
+    one, other = read_side(space, a), read_side(space, b)
+    found = compare(one, other)
+    if as_json:
+        echo_json({"a": one.name, "b": other.name, "changes": [change._asdict() for change in found]})
+    else:
+        for change in found:
+            click.echo(change.text)
+        settings.note(f"{one.name}, {other.name}: {count(len(found), 'difference')}")
+        for side in (one, other):
+            if side.plan is None:
+                settings.note(f"note: the {side.name} is of an older version, and holds neither rates nor settings")
+    return EXIT_FINDINGS if found else EXIT_CLEAN
 
 
 def row_text(row: dict[str, Any]) -> str:

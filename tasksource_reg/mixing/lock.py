@@ -1,7 +1,8 @@
 """The lock of a mixture: the tasks that its queries resolved to, their hashes, revisions and counts.
 
 While `<name>.lock.json` stands beside a mixture, resolving it gives exactly these tasks in exactly this order, or an
-error that names what moved.
+error that names what moved. The plan and the settings stand in it too, so that two locks can be compared (`diff.py`);
+locks of older versions lack them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasksource_reg.errors import Place, Problem, error
 from tasksource_reg.files import write_whole
+from tasksource_reg.mixing.plan import Plan
+from tasksource_reg.mixing.spec import MixtureSpec
+from tasksource_reg.mixing.state import difference
+from tasksource_reg.provenance.locks import short_json
 
 if TYPE_CHECKING:
     from tasksource_reg.mixing.resolve import Resolved
@@ -31,6 +36,8 @@ def mixture_lock(resolved: Resolved) -> dict[str, Any]:
         "format": LOCK_FORMAT,
         "mixture": resolved.spec.mixture,
         "plan": resolved.plan.digest,
+        "positions": resolved.plan.to_json(),
+        "settings": settings(resolved.spec),
         "tasks": {
             t.info.id: {
                 "split": t.split,
@@ -45,11 +52,16 @@ def mixture_lock(resolved: Resolved) -> dict[str, Any]:
     }
 
 
+def settings(spec: MixtureSpec) -> dict[str, Any]:
+    """What a mixture says beside tasks, rates and order, as plain JSON values: how rows are made of positions."""
+    names = {"split", "templates", "shots", "shape", "on_error", "quarantine_limit", "tail"}
+    return spec.model_dump(mode="json", by_alias=True, include=names)
+
+
 def write_mixture_lock(path: Path, resolved: Resolved) -> Path:
     """Writes the lock beside a mixture file; returns its path."""
     target = mixture_lock_path(path)
-    text = json.dumps(mixture_lock(resolved), ensure_ascii=False, indent=1, sort_keys=True)
-    write_whole(target, (text + "\n").encode())
+    write_whole(target, (short_json(mixture_lock(resolved)) + "\n").encode())
     return target
 
 
@@ -60,17 +72,24 @@ def read_mixture_lock(path: Path) -> dict[str, Any] | None:
         FindingsError: TSR-L004, the lock is damaged.
     """
     target = mixture_lock_path(path)
+    return read_lock_file(target) if target.exists() else None
+
+
+def read_lock_file(target: Path) -> dict[str, Any]:
+    """A mixture's lock, as plain JSON values.
+
+    Raises:
+        FindingsError: TSR-L004, the lock is damaged.
+    """
     try:
         body: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
         if body["format"] != LOCK_FORMAT:
             raise ValueError(f"format {body['format']}")
         if not isinstance(body["plan"], str) or not all(isinstance(t, dict) for t in dict(body["tasks"]).values()):
             raise ValueError("no plan, or no tasks")
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError) as exc:
         message = f"{target.name} is not a lock of a mixture: {exc}"
-        fix = f"run `tsr mix lock {path}` to write it again"
+        fix = f"run `tsr mix lock {target.name.removesuffix('.lock.json')}.yaml` to write it again"
         raise error("TSR-L004", message, fix=fix, place=Place(str(target))) from exc
     return body
 
@@ -96,5 +115,7 @@ def moved(lock: Mapping[str, Any], resolved: Resolved) -> list[Problem]:
         problems.append(Problem("TSR-M013", f'"{name}" {what}', task=name))
     if not problems and lock["plan"] != now["plan"]:
         message = "the tasks are as they were locked, but their order or rates are not: the mixture's file has changed"
+        if "positions" in lock:
+            message += "".join(f"; {line}" for line in difference(Plan.from_json(lock["positions"]), resolved.plan)[:3])
         problems.append(Problem("TSR-M013", message, fix="run `tsr mix lock`, or undo the change"))
     return problems

@@ -33,8 +33,10 @@ from tasksource_reg.mixing.segments import (
     segment_tree,
     segments_from_json,
     segments_to_json,
+    spent_by,
 )
 from tasksource_reg.mixing.split_tree import LIMIT, SplitTree
+from tasksource_reg.mixing.subset import chosen_rows
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 MaxEpochs: TypeAlias = float | Sequence[float | None] | None
@@ -60,6 +62,7 @@ class Plan:
         length: positions; None where the plan never ends.
         seed: of the order of rows and of the places of tasks.
         stop: the rule that gave the length.
+        batch: positions [k * batch, (k + 1) * batch) are all of one task; segments begin with such a batch.
     """
 
     tasks: tuple[PlanTask, ...]
@@ -67,6 +70,7 @@ class Plan:
     length: int | None
     seed: int
     stop: Stop
+    batch: int = 1
 
     def locate(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[np.int32], IntArray]:
         """The task at each position, and the number of its occurrence.
@@ -85,9 +89,10 @@ class Plan:
             self._check(int(at.min()), int(at.max()))
         task, occurrence = np.empty(len(at), dtype=np.int32), np.empty(len(at), dtype=np.int64)
         number = np.searchsorted(self._starts, at, side="right") - 1
-        for segment in np.unique(number).tolist():
-            rows: Any = slice(None) if number[0] == segment and (number == segment).all() else number == segment
-            found, local = self._tree(segment).locate(at[rows] - self.segments[segment].start)
+        present = np.flatnonzero(np.bincount(number)).tolist()
+        for segment in present:
+            rows: Any = slice(None) if len(present) == 1 else np.flatnonzero(number == segment)
+            found, local = self._locate(segment, at[rows] - self.segments[segment].start)
             task[rows] = found
             occurrence[rows] = local + self._firsts(segment)[found]
         return task, occurrence
@@ -105,7 +110,30 @@ class Plan:
         rows = self._rows[task]
         epoch = occurrence // rows
         surviving = permutation.permute(self._order_keys[task], rows, epoch, occurrence - epoch * rows)
+        for number in np.unique(task).tolist() if self._partial else ():
+            here = np.flatnonzero(task == number)
+            surviving[here] = self._among_all(number, surviving[here])
         return Located(task, epoch, surviving)
+
+    def _locate(self, segment: int, at: IntArray) -> tuple[IntArray, IntArray]:
+        """Task and occurrence, counted from the segment's start, of positions counted from there too."""
+        if self.batch == 1:
+            return self._tree(segment).locate(at)
+        whole = at // self.batch
+        found, local = self._tree(segment).locate(whole)
+        return found, local * self.batch + (at - whole * self.batch)
+
+    def _among_all(self, task: int, rows: IntArray) -> IntArray:
+        """Rows of a task, numbered among all its surviving rows (times its copies) in place of those of its subset."""
+        name, of, copies = self.tasks[task].id, self.tasks[task].of, self.tasks[task].copies
+        if of is None:
+            return rows
+        if task not in self._subsets:
+            key = keyed.stream_key(self.seed, "subset", name, self.tasks[task].split)
+            self._subsets[task] = chosen_rows(key, of, self.tasks[task].rows // copies)
+        which, copy = np.divmod(rows, copies)
+        out: IntArray = self._subsets[task][which] * copies + copy
+        return out
 
     def occurrences_before(self, position: int) -> IntArray:
         """How many positions before `position` each task has: int64 [tasks], exact, summing to `position`.
@@ -115,9 +143,18 @@ class Plan:
         """
         if position:
             self._check(position - 1, position - 1)
+        return self._occurrences(position)
+
+    def _occurrences(self, position: int) -> IntArray:
+        """As `occurrences_before`, also just after the end, where the last batch is filled up."""
+        if not self.segments:
+            return np.zeros(len(self.tasks), dtype=np.int64)
         segment = max(0, int(np.searchsorted(self._starts, position, side="left")) - 1)
-        start = self.segments[segment].start
-        return self._tree(segment).counts(position - start) + self._firsts(segment)
+        whole, rest = divmod(position - self.segments[segment].start, self.batch)
+        counts = self._tree(segment).counts(whole) * self.batch + self._firsts(segment)
+        if rest:
+            counts[self._tree(segment).locate(np.array([whole]))[0]] += rest
+        return counts
 
     def reweight(self, at: int, rates: Sequence[float]) -> Plan:
         """The same plan up to position `at`, with other rates from there on; the stop rule and the epoch caps stay.
@@ -130,13 +167,56 @@ class Plan:
             TsrError: TSR-M006 for a position outside the plan, TSR-M003 for rates below 0 or all 0.
         """
         first = self.occurrences_before(at)
+        if at % self.batch:
+            fix = f"use {at - at % self.batch:,}"
+            raise error("TSR-U005", f"position {at:,} lies inside a batch of {self.batch}", fix=fix)
+        kept = tuple(segment for segment in self.segments if segment.start < at)
+        weights = self.whole_weights(rates)
+        segments, length = extend(self.tasks, self.seed, self.stop, kept, at, first, weights, batch=self.batch)
+        return replace(self, segments=segments, length=length)
+
+    def then(self, rates: Sequence[float], stop: Stop) -> Plan:
+        """The same plan with another stage after its end, which begins with a whole batch.
+
+        Tasks that came before go on with the row that is next in their epoch. Of the stop rule, `rows`, `epochs` (of
+        the stage's tasks) and budgets count from the stage's beginning; the rules about exhaustion look at all
+        occurrences so far: `each_once` gives the rows that have not come yet.
+
+        Args:
+            rates: one a task; 0 for tasks that the stage does not have.
+            stop: where the stage ends.
+
+        Raises:
+            TsrError: TSR-M009 after a plan without end, TSR-M003 for rates below 0 or all 0, TSR-M016 for a stage that
+                ends before it begins.
+        """
+        if self.length is None:
+            raise error("TSR-M009", "a stage follows one that does not end", fix="let each stage but the last end")
+        start = -(-self.length // self.batch) * self.batch
+        first, weights = self._occurrences(start), self.whole_weights(rates)
+        known = stop.rows(sum(task.rows for task, rate in zip(self.tasks, rates, strict=True) if rate))
+        rule = stop if known is None else Stop("rows", start + known)
+        tasks = self.tasks
+        if stop.kind == "each_once":
+            tasks = tuple(t._replace(limit=t.rows if t.limit is None else min(t.rows, t.limit)) for t in tasks)
+        spent = spent_by([task.size or 0 for task in self.tasks], first)
+        kept, size = self.segments, self.batch
+        segments, length = extend(tasks, self.seed, rule, kept, start, first, weights, batch=size, spent=spent)
+        if length is not None and length <= start:
+            raise error("TSR-M016", f"the stage that begins at position {start:,} has no positions")
+        whole = Stop("never") if length is None else Stop("rows", length)
+        return replace(self, segments=segments, length=length, stop=whole)
+
+    def whole_weights(self, rates: Sequence[float]) -> tuple[int, ...]:
+        """Whole weights of rates, one a task, of which some may be 0; of such weights, these themselves.
+
+        Raises:
+            TsrError: TSR-M003 for rates below 0 or all 0.
+        """
         check_rates([rate or 1.0 for rate in rates], [task.id for task in self.tasks])
         if not any(rates):
             raise error("TSR-M003", "all rates are 0")
-        kept = tuple(segment for segment in self.segments if segment.start < at)
-        weights = integer_weights(rates, self._ranks)
-        segments, length = extend(self.tasks, self.seed, self.stop, kept, at, first, weights)
-        return replace(self, segments=segments, length=length)
+        return integer_weights(rates, self._ranks)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values; equal plans give equal values."""
@@ -145,8 +225,9 @@ class Plan:
             "seed": self.seed,
             "stop": {"kind": self.stop.kind, "amount": self.stop.amount},
             "length": self.length,
-            "tasks": [task._asdict() for task in self.tasks],
+            "tasks": [task.to_json() for task in self.tasks],
             "segments": segments_to_json(self.segments),
+            **({} if self.batch == 1 else {"batch": self.batch}),
         }
 
     @classmethod
@@ -161,8 +242,9 @@ class Plan:
         try:
             tasks = tuple(PlanTask(**task) for task in value["tasks"])
             stop, seed = Stop(**value["stop"]), int(value["seed"])
-            segments = segments_from_json(tasks, seed, value["segments"])
-            return cls(tasks, segments, value["length"], seed, stop)
+            batch = int(value.get("batch", 1))
+            segments = segments_from_json(tasks, seed, value["segments"], batch)
+            return cls(tasks, segments, value["length"], seed, stop, batch)
         except (KeyError, TypeError, ValueError, IndexError) as cause:
             raise error("TSR-M015", f"not a plan: {type(cause).__name__} {cause}") from cause
 
@@ -172,8 +254,8 @@ class Plan:
         order = np.argsort(self._ranks).tolist()
         weights = [[segment.start, *(segment.weights[task] for task in order)] for segment in self.segments]
         return {
-            "tasks": _digest([self.tasks[task][:3] for task in order]),
-            "rates": _digest([weights, [self.tasks[task].limit for task in order]]),
+            "tasks": _digest([_meaning(self.tasks[task]) for task in order]),
+            "rates": _digest([weights, [self.tasks[task].limit for task in order], *self._unmixed]),
             "stop": _digest([self.stop.kind, self.stop.amount, self.length]),
             "seed": _digest(self.seed),
         }
@@ -198,6 +280,18 @@ class Plan:
     def _firsts(self, segment: int) -> IntArray:
         return np.asarray(self.segments[segment].first, dtype=np.int64)
 
+    @property
+    def _unmixed(self) -> list[int]:
+        return [] if self.batch == 1 else [self.batch]
+
+    @cached_property
+    def _partial(self) -> bool:
+        return any(task.of is not None for task in self.tasks)
+
+    @cached_property
+    def _subsets(self) -> dict[int, IntArray]:
+        return {}
+
     @cached_property
     def _trees(self) -> dict[int, SplitTree]:
         return {}
@@ -221,7 +315,12 @@ class Plan:
 
 
 def build_plan(
-    tasks: Sequence[PlanTask], rates: Sequence[float], stop: Stop, seed: int = 0, max_epochs: MaxEpochs = None
+    tasks: Sequence[PlanTask],
+    rates: Sequence[float],
+    stop: Stop,
+    seed: int = 0,
+    max_epochs: MaxEpochs = None,
+    batch: int = 1,
 ) -> Plan:
     """Resolves rates and a stop rule into a plan.
 
@@ -232,6 +331,7 @@ def build_plan(
         seed: of every draw.
         max_epochs: how often a row of a task may come: one number for all tasks, or one (or None) for each. A task
             that has had so many epochs leaves, and the others share what it had.
+        batch: so many positions in a row are of one task.
 
     Returns:
         A plan with as many segments as it takes.
@@ -240,19 +340,50 @@ def build_plan(
         TsrError: TSR-M003 for a rate that is not positive, TSR-M004 for a task without rows, TSR-M014 where the epoch
             caps leave fewer positions than `stop` asks for, TSR-U005 for arguments out of range.
     """
-    names = [task.id for task in tasks]
+    check_rates(rates, [task.id for task in tasks])
+    limited = _limited(tasks, max_epochs, stop, batch)
+    weights = integer_weights(rates, ranks(limited))
+    nothing = np.zeros(len(tasks), dtype=np.int64)
+    segments, length = extend(limited, seed, stop, (), 0, nothing, weights, batch=batch)
+    if length == 0:
+        raise error("TSR-U005", f"stop {stop.kind} ends the plan before its first row", fix="ask for more")
+    return Plan(limited, segments, length, seed, stop, batch)
+
+
+def build_stages(
+    tasks: Sequence[PlanTask],
+    stages: Sequence[tuple[Sequence[float], Stop]],
+    seed: int = 0,
+    max_epochs: MaxEpochs = None,
+    batch: int = 1,
+) -> Plan:
+    """A plan of stages, one after the other (see `Plan.then`).
+
+    Args:
+        tasks, seed, max_epochs, batch: as in `build_plan`; of all stages together.
+        stages: the rates of each, one a task, 0 for tasks that it does not have; and where it ends.
+
+    Raises:
+        TsrError: as `build_plan` and `Plan.then`.
+    """
+    limited = _limited(tasks, max_epochs, Stop("never"), batch)
+    plan = Plan(limited, (), 0, seed, Stop("never"), batch)
+    for rates, stop in stages:
+        plan = plan.then(rates, stop)
+    return plan
+
+
+def _limited(tasks: Sequence[PlanTask], max_epochs: MaxEpochs, stop: Stop, batch: int) -> tuple[PlanTask, ...]:
+    """The tasks with the limits that follow from epoch caps and stop rule, checked."""
     if not tasks or len({(task.id, task.split) for task in tasks}) < len(tasks):
         raise ValueError("a plan needs distinct tasks, at least one")
-    check_rates(rates, names)
+    if batch < 1:
+        raise error("TSR-U005", f"batches of {batch} positions", fix="give a size of at least 1")
     for task in tasks:
         if not 0 < task.rows < LIMIT:
             raise error("TSR-M004", f"the task has {task.rows} rows", task=task.id, split=task.split)
     caps = list(max_epochs) if isinstance(max_epochs, Sequence) else [max_epochs] * len(tasks)
-    limited = tuple(task._replace(limit=position_limit(task, cap, stop)) for task, cap in zip(tasks, caps, strict=True))
-    weights = integer_weights(rates, ranks(limited))
-    nothing = np.zeros(len(tasks), dtype=np.int64)
-    segments, length = extend(limited, seed, stop, (), 0, nothing, weights)
-    return Plan(limited, segments, length, seed, stop)
+    return tuple(task._replace(limit=position_limit(task, cap, stop)) for task, cap in zip(tasks, caps, strict=True))
 
 
 def rank_positions(start: int, stop: int, rank: int, world: int) -> IntArray:
@@ -268,6 +399,11 @@ def rank_positions(start: int, stop: int, rank: int, world: int) -> IntArray:
     if not 0 <= rank < world:
         raise error("TSR-U005", f"rank {rank} of a world of {world}", fix="ranks run from 0 to world - 1")
     return np.arange(start + (rank - start) % world, stop, world, dtype=np.int64)
+
+
+def _meaning(task: PlanTask) -> list[object]:
+    """What the rows of a task depend on."""
+    return [*task[:3]] if task.of is None else [*task[:3], task.of, task.copies]
 
 
 def _digest(value: object, size: int = 4) -> str:

@@ -3,17 +3,16 @@
 A rate is a positive number; only ratios of rates matter. `examples` follows seqio's `mixing_rate_num_examples`
 (seqio/utils.py; Raffel et al. 2020, section 3.5.2), `combine` its rule for nested mixtures (a parent's rate is divided
 among a child's tasks in the ratio of the child's rates; a task reached twice adds up), with one thing more: parts may
-claim a share of the whole. `limit_epochs` is UniMax (Chung et al. 2023, algorithm 1) for any rates. `integer_weights`
-ends the floating point: what follows, the plan, is exact.
+claim a share of the whole. `t0` and `flan` are the rules of those two collections. `limit_epochs` is UniMax (Chung et
+al. 2023, algorithm 1) for any rates. `integer_weights` ends the floating point: what follows, the plan, is exact.
 """
 
 from __future__ import annotations
 
 import decimal
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -24,6 +23,7 @@ from tasksource_reg.mixing.split_tree import TOTAL
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
+T0_CAP, FLAN_CAP = 500_000, 3_000
 _SLACK = 1e-6  # how far shares may be from adding up, so that 0.1 + 0.2 + 0.7 does
 
 
@@ -57,7 +57,11 @@ class Rates:
 
 
 def examples(
-    counts: Sequence[float], scale: float = 1.0, cap: float | None = None, temperature: float = 1.0
+    counts: Sequence[float],
+    scale: float = 1.0,
+    cap: float | None = None,
+    temperature: float = 1.0,
+    groups: Sequence[Hashable] | None = None,
 ) -> FloatArray:
     """Rates by size: each count times `scale`, then at most `cap`, then to the power of 1/temperature (seqio's order).
 
@@ -69,6 +73,8 @@ def examples(
         cap: the largest rate before the temperature; None or 0: no cap, as in seqio.
         temperature: 1 is proportional, larger is flatter. The power is taken in decimal arithmetic, so that it is
             the same number on every machine.
+        groups: [tasks]: tasks of equal value share one cap: where their scaled counts come to more, each keeps its
+            part of it. None: each task has a cap of its own.
 
     Returns:
         float64 [tasks].
@@ -87,9 +93,68 @@ def examples(
         raise error("TSR-U005", f"cap is {cap}", fix="give a positive cap, or leave it out")
     rates = [float(count) * scale for count in counts]
     if cap:
-        rates = [min(rate, float(cap)) for rate in rates]
+        rates = _shared_caps(rates, float(cap), range(len(rates)) if groups is None else groups)
     if temperature != 1:
         rates = [_root(rate, temperature) for rate in rates]
+    return np.array(rates, dtype=np.float64)
+
+
+def _shared_caps(rates: Sequence[float], cap: float, groups: Sequence[Hashable]) -> list[float]:
+    """Rates of which those of a group come to at most `cap`, in their own ratio."""
+    total: dict[Hashable, list[float]] = {}
+    for rate, group in zip(rates, groups, strict=True):
+        total.setdefault(group, []).append(rate)
+    sums = {group: math.fsum(some) for group, some in total.items()}
+    return [
+        rate if sums[group] <= cap else cap if rate == sums[group] else rate * cap / sums[group]
+        for rate, group in zip(rates, groups, strict=True)
+    ]
+
+
+def t0(counts: Sequence[int], templates: Sequence[int], cap: int = T0_CAP) -> FloatArray:
+    """Rates as in T0's training mixtures (bigscience-workshop/t-zero, t0/seqio_tasks/tasks.py).
+
+    There each template of a dataset is a task of its own. Its rate is the number of training rows, or, where these are
+    more than 500,000, that number divided by the number of templates, rounded down. The rate of a dataset is the sum
+    over its templates: it jumps down by a factor of about the number of templates where the rows pass the cap.
+
+    Args:
+        counts: [tasks] rows.
+        templates: [tasks] how many render each; at least 1.
+        cap: T0's 500,000, or another.
+
+    Returns:
+        float64 [tasks].
+
+    Example:
+        >>> t0([499_999, 500_001], [10, 10]).tolist()
+        [4999990.0, 500000.0]
+    """
+    rates = [n * (cap // n if rows > cap else rows) for rows, n in zip(counts, templates, strict=True)]
+    return np.array(rates, dtype=np.float64)
+
+
+def flan(counts: Sequence[int], templates: Sequence[int], cap: int = FLAN_CAP) -> FloatArray:
+    """Rates as in FLAN's training mixtures (google-research/FLAN, flan/mixtures.py; v2: flan/v2/mixtures_utils.py).
+
+    There each template of a dataset is a task of its own, whose rate is its rows, at most 3,000. The rate of a dataset
+    is the sum over its templates. FLAN v2 has other caps for its parts: 30,000 for Flan 2021, 20,000 for T0, 5,000 for
+    Natural Instructions, 100,000 for chains of thought, 200,000 for dialogues; and one such task for each family of
+    templates, not for each template: `examples` with that cap.
+
+    Args:
+        counts: [tasks] rows.
+        templates: [tasks] how many render each; at least 1.
+        cap: 3,000, or another.
+
+    Returns:
+        float64 [tasks].
+
+    Example:
+        >>> flan([250, 30_000], [10, 10]).tolist()
+        [2500.0, 30000.0]
+    """
+    rates = [n * min(rows, cap) for rows, n in zip(counts, templates, strict=True)]
     return np.array(rates, dtype=np.float64)
 
 
@@ -234,20 +299,26 @@ def integer_weights(
         >>> integer_weights([0.5, 0.25, 0.25], total=10)
         (5, 3, 2)
     """
-    exact = [Fraction(float(rate)) for rate in rates]
+    exact, unit = _over_one_denominator(rates)
     whole = sum(exact)
     positive = [task for task, rate in enumerate(exact) if rate]
-    if min(exact, default=Fraction(0)) < 0 or not positive or len(positive) > total:
+    if min(exact, default=0) < 0 or not positive or len(positive) > total:
         raise ValueError("rates must be at least 0, some of them positive, and no more than the total")
-    if whole <= total and all(rate.denominator == 1 for rate in exact):
-        return tuple(int(rate) for rate in exact)
+    if unit == 1 and whole <= total:
+        return tuple(exact)
     place = range(len(exact)) if order is None else np.asarray(order).tolist()
-    quotas = [rate * total / whole for rate in exact]
-    weights = [max(1, math.floor(quotas[task])) if exact[task] else 0 for task in range(len(exact))]
+    weights = [max(1, rate * total // whole) if rate else 0 for rate in exact]
     missing = total - sum(weights)
-    by_remainder = sorted(positive, key=lambda task: (weights[task] - quotas[task], place[task]))
+    by_remainder = sorted(positive, key=lambda task: (weights[task] * whole - exact[task] * total, place[task]))
     for task in by_remainder[: max(missing, 0)]:
         weights[task] += 1
     for _ in range(-missing):
         weights[max(positive, key=lambda task: (weights[task], place[task]))] -= 1
     return tuple(weights)
+
+
+def _over_one_denominator(rates: Sequence[float] | FloatArray) -> tuple[list[int], int]:
+    """Numbers as they are, exactly: numerators over one denominator, which is 1 where all are whole."""
+    ratios = [float(rate).as_integer_ratio() for rate in rates]
+    unit = max((below for _, below in ratios), default=1)  # all are powers of 2
+    return [above * (unit // below) for above, below in ratios], unit

@@ -1,7 +1,13 @@
-"""The plan as people read it: rows, rates, shares, epochs and licence of each task, before a source is opened."""
+"""The plan as people read it: of each task rows, rate, share, epochs, characters, languages, licence, and why.
+
+All of it from the locks, before a source is opened. Characters are those of the tasks' fields: a position counts the
+mean of its task's rows.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -21,9 +27,12 @@ class PlannedTask:
     Attributes:
         id, split, schema, family, languages, license: the task; commercial: what its licence says of that.
         part: the part of the mixture that brought it.
-        rows: surviving rows of the split; rate: its rate; share: of all positions.
-        positions: how many positions it has, None in an endless plan; epochs: positions by rows.
+        rows: surviving rows of the split; taken: how many of them the mixture draws from.
+        rate: its rate; share: of all positions (of those that never end, in an endless plan).
+        positions: how many positions it has, None in an endless plan; epochs: positions by the rows of an epoch.
+        characters: of all its positions, about.
         templates: how many may render it.
+        why: where its rate comes from.
     """
 
     id: str
@@ -35,11 +44,14 @@ class PlannedTask:
     commercial: str
     part: str
     rows: int
+    taken: int
     rate: float
     share: float
     positions: int | None
     epochs: float | None
+    characters: int | None
     templates: int
+    why: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,14 @@ class Plan:
             "notes": list(self.notes),
         }
 
+    def to_csv(self) -> str:
+        """The table as CSV, one line a task; several languages are parted by spaces."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, [f.name for f in fields(PlannedTask)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(t) | {"languages": " ".join(t.languages)} for t in self.tasks)
+        return out.getvalue()
+
     def to_pandas(self) -> pd.DataFrame:
         """The table, one row a task."""
         import pandas as pd
@@ -92,10 +112,10 @@ def report(resolved: Resolved) -> Plan:
     """The plan of a resolved mixture."""
     plan = resolved.plan
     counts = [None] * len(plan.tasks) if plan.length is None else plan.occurrences_before(plan.length).tolist()
-    total = sum(t.rate for t in resolved.tasks)
+    weights = plan.segments[-1].weights
     lines = []
-    for task, planned, count in zip(resolved.tasks, plan.tasks, counts, strict=True):
-        share = task.rate / total if count is None else count / max(plan.length or 1, 1)
+    for task, planned, weight, count in zip(resolved.tasks, plan.tasks, weights, counts, strict=True):
+        share = weight / sum(weights) if count is None else count / max(plan.length or 1, 1)
         model = task.compiled.model
         lines.append(
             PlannedTask(
@@ -108,11 +128,14 @@ def report(resolved: Resolved) -> Plan:
                 commercial=verdict(model.license.spdx).commercial,
                 part=task.part,
                 rows=task.counts.rows,
+                taken=task.counts.rows if task.taken is None else task.taken,
                 rate=task.rate,
                 share=share,
                 positions=count,
                 epochs=None if count is None else count / planned.rows,
+                characters=None if count is None else count * task.counts.characters // task.counts.rows,
                 templates=len(task.templates),
+                why=task.why,
             )
         )
     return Plan(resolved.spec.mixture, resolved.spec.seed, tuple(lines), plan, resolved.notes)

@@ -16,10 +16,11 @@ from tasksource_reg.annotation.compile import CompiledTask
 from tasksource_reg.errors import Problem, TsrError, did_you_mean, raise_problems
 from tasksource_reg.mixing.choice import DATA
 from tasksource_reg.mixing.lock import moved, read_mixture_lock
-from tasksource_reg.mixing.plan import Plan, build_plan
-from tasksource_reg.mixing.segments import PlanTask, Stop
+from tasksource_reg.mixing.plan import Plan
+from tasksource_reg.mixing.planning import Budget, Planned, budget_of, plan_of
 from tasksource_reg.mixing.selection import Selection, mixture_file, select
-from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec, StopSpec, read_mixture
+from tasksource_reg.mixing.sizes import CountTokens, Taken, TokenCounts
+from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec, TokensSpec, read_mixture
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.provenance.locks import SplitCounts
 from tasksource_reg.registry import TaskInfo
@@ -46,10 +47,13 @@ class MixtureTask:
     Attributes:
         info, compiled: the task.
         split: the split that is read; counts: what the lock says of it.
-        part: name of the first part that brought it; rate: its rate after shares and nesting.
+        part: name of the first part that brought it; rate: its rate after shares and nesting; in a mixture of stages
+            the sum of its shares of them.
         templates: the templates that may render its rows, by id; empty for shapes without prompts.
         shot_split: the split that shots come from, None without shots.
         revisions: of the source by config ("" the default one), as the lock says; None where it does not.
+        taken: how many of its surviving rows the mixture draws from; None: all.
+        why: where its rate comes from.
     """
 
     info: TaskInfo
@@ -61,6 +65,8 @@ class MixtureTask:
     templates: tuple[Template, ...]
     shot_split: str | None
     revisions: Mapping[str, str | None] = field(default_factory=dict)
+    taken: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,11 @@ class Resolved:
 
 
 def resolve_mixture(
-    workspace: Workspace, source: str | Path | Mapping[str, Any] | MixtureSpec, *, locked: bool = True
+    workspace: Workspace,
+    source: str | Path | Mapping[str, Any] | MixtureSpec,
+    *,
+    locked: bool = True,
+    count_tokens: CountTokens | None = None,
 ) -> Resolved:
     """Resolves a mixture.
 
@@ -82,6 +92,7 @@ def resolve_mixture(
         workspace: where tasks come from.
         source: a path, a name under mixtures/, a dict, or a spec.
         locked: compare with the lock beside the file, if there is one.
+        count_tokens: counts tokens from the rows, in place of the locks; the resolved spec then holds the counts.
 
     Raises:
         FindingsError: anything that is known to be wrong before rows are read.
@@ -92,13 +103,19 @@ def resolve_mixture(
         spec = source
     else:
         spec = read_mixture(source if isinstance(source, Mapping) else file or Path())
-    selection = select(workspace, spec, file)
+    budget = budget_of(spec)
+    suits = _template_filter(spec)
+
+    def templates(info: TaskInfo) -> int:
+        if spec.shape in UNRENDERED:
+            return 1
+        return len(workspace.library.for_task(workspace.compiled(info).profile, suits))
+
+    selection = select(workspace, spec, file, templates, TokenCounts(spec.tokens, count_tokens))
     tasks = _tasks(workspace, spec, selection)
-    every = spec.templates.choose == "all" and spec.shape not in UNRENDERED
-    plan_tasks = [PlanTask(t.info.id, t.split, t.counts.rows * (len(t.templates) if every else 1)) for t in tasks]
-    caps = [selection.caps.get(t.info.id) for t in tasks]
-    rates = [t.rate for t in tasks]
-    plan = build_plan(plan_tasks, rates, _stop(spec), spec.seed, caps if any(caps) else None)
+    plan = plan_of(spec, _planned(spec, tasks, selection, budget))
+    if count_tokens is not None and selection.tokens.found:
+        spec = spec.model_copy(update={"tokens": TokensSpec(counts=dict(sorted(selection.tokens.found.items())))})
     notes = (*selection.notes, *_language_notes(spec, tasks))
     resolved = Resolved(spec, tasks, plan, notes)
     frozen = read_mixture_lock(file) if locked and file is not None else None
@@ -107,10 +124,31 @@ def resolve_mixture(
     return resolved
 
 
-def _stop(spec: MixtureSpec) -> Stop:
-    if isinstance(spec.stop, StopSpec):
-        return Stop("rows", spec.stop.rows) if spec.stop.rows is not None else Stop("epochs", spec.stop.epochs)
-    return Stop(spec.stop)
+def _planned(
+    spec: MixtureSpec, tasks: tuple[MixtureTask, ...], selection: Selection, budget: Budget | None
+) -> list[Planned]:
+    """The tasks as the plan sees them."""
+    every = spec.templates.choose == "all" and spec.shape not in UNRENDERED
+    stages = [dict(zip(rates.tasks, rates.rates, strict=True)) for rates in selection.stages]
+    planned = []
+    for task in tasks:
+        name, surviving = task.info.id, task.counts.rows
+        total = None if budget is None else task.counts.characters
+        if budget == "tokens":
+            total = selection.tokens.of(Taken(task.info, task.split, task.counts, surviving))
+        planned.append(
+            Planned(
+                id=name,
+                split=task.split,
+                surviving=surviving,
+                taken=surviving if task.taken is None else task.taken,
+                copies=len(task.templates) if every else 1,
+                rates=tuple(stage.get(name, 0.0) for stage in stages),
+                max_epochs=selection.caps.get(name),
+                total=total,
+            )
+        )
+    return planned
 
 
 def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tuple[MixtureTask, ...]:
@@ -118,7 +156,7 @@ def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tup
     suits = _template_filter(spec)
     problems: list[Problem] = []
     tasks = []
-    for name, rate in zip(selection.rates.tasks, selection.rates.rates, strict=True):
+    for name, rate in selection.rates.items():
         info = selection.infos[name]
         compiled = workspace.compiled(info)
         takes = SHAPE_SCHEMAS.get(spec.shape)
@@ -141,8 +179,22 @@ def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tup
         file_lock = workspace.annotation(info)[0].lock
         configs = sorted({p.config or "" for p in compiled.parts})
         revisions = {c: file_lock.configs[c].revision for c in configs if file_lock and c in file_lock.configs}
-        part = selection.parts[name]
-        tasks.append(MixtureTask(info, compiled, spec.split, counts, part, rate, templates, shot_split, revisions))
+        taken = selection.taken[name]
+        tasks.append(
+            MixtureTask(
+                info,
+                compiled,
+                spec.split,
+                counts,
+                selection.parts[name],
+                rate,
+                templates,
+                shot_split,
+                revisions,
+                None if taken == counts.rows else taken,
+                selection.explained(name),
+            )
+        )
     problems += _unknown_templates(workspace, spec, tasks)
     raise_problems(problems)
     return tuple(tasks)

@@ -8,179 +8,93 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping as MappingType
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from tasksource_reg.errors import Problem, did_you_mean, error, raise_problems
+from tasksource_reg.mixing.spec_parts import (
+    MOST_SHOTS,
+    UNRENDERED,
+    Name,
+    OrderSpec,
+    PartSpec,
+    QuarantineLimitSpec,
+    ReweightSpec,
+    ShapeName,
+    ShotsSpec,
+    StageSpec,
+    StopName,
+    StopSpec,
+    Strict,
+    TemplatesSpec,
+    TokensSpec,
+    Within,
+)
 from tasksource_reg.yaml_reader import Mapping, Node, parse, read, walk
 
-ShapeName = Literal[
-    "text", "inputs_targets", "prompt_completion", "messages", "preference", "unpaired", "sharegpt", "alpaca", "fields",
-    "rank_classification",
+__all__ = [
+    "MOST_SHOTS", "UNRENDERED", "MixtureSpec", "OrderSpec", "PartSpec", "QuarantineLimitSpec", "ReweightSpec",
+    "ShapeName", "ShotsSpec", "StageSpec", "StopName", "StopSpec", "Strict", "TemplatesSpec", "TokensSpec", "Within",
+    "read_mixture",
 ]  # fmt: skip
-StopName = Literal["first_exhausted", "all_exhausted", "each_once", "never"]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
-Name: TypeAlias = Annotated[str, Field(min_length=1)]
-
-UNRENDERED = ("fields", "preference", "unpaired")
-"""Shapes that show the harmonized fields themselves: no template, no shots."""
-MOST_SHOTS = 64
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors, values are not converted, and do not change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Within(Strict):
-    """How a part's share is divided among its tasks: `by` size (scale, cap, temperature, as in seqio), or `rates`."""
-
-    by: Literal["examples", "equal", "characters", "tokens"] = "examples"
-    scale: Positive = 1.0
-    cap: Positive | None = None
-    temperature: Positive = 1.0
-    max_epochs: Positive | None = None
-    rates: dict[str, Positive] | None = None
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Within:
-        asked = [
-            n for n in ("by", "scale", "cap", "temperature") if getattr(self, n) != type(self).model_fields[n].default
-        ]
-        if self.rates is not None and asked:
-            raise ValueError(f"rates stand alone; remove {', '.join(asked)}")
-        sizes = [n for n in asked if n != "by"]
-        if self.by == "equal" and sizes:
-            raise ValueError(f"by: equal looks at no size; remove {', '.join(sizes)}")
-        return self
-
-
-class PartSpec(Strict):
-    """One line of a mixture: the tasks of a query, one task, or another mixture; `share` is a fraction of the whole.
-
-    Of another mixture the parts and `exclude` count, as its rates; its seed, split, templates, shots, stop and shape
-    do not.
-    """
-
-    select: str | None = None
-    task: Name | None = None
-    mixture: Name | None = None
-    share: Annotated[float, Field(gt=0, le=1)] | None = None
-    within: Within = Within()
-
-    @model_validator(mode="after")
-    def _one_source(self) -> PartSpec:
-        given = [n for n in ("select", "task", "mixture") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError("a part has one of select, task and mixture")
-        if self.mixture is not None and self.within != Within():
-            raise ValueError("within is for select and task; the other mixture divides its share by its own rates")
-        return self
-
-    @property
-    def name(self) -> str:
-        """How messages call the part."""
-        return self.select or self.task or (f"mixture {self.mixture}" if self.mixture else "all tasks")
-
-
-class TemplatesSpec(Strict):
-    """Which templates render the rows, how one is chosen for each, and in which language (`data`: the row's own).
-
-    With `max_options` a row shows at most so many labels or choices, sampled, its right ones among them.
-    """
-
-    choose: Literal["hash", "round_robin", "all"] | dict[str, Positive] = "hash"
-    where: str | None = None
-    language: Name | dict[Name, Positive] | None = None
-    max_options: Annotated[int, Field(ge=2)] | None = None
-
-    @field_validator("choose", mode="after")
-    @classmethod
-    def _some(cls, choose: Any) -> Any:
-        if choose == {}:
-            raise ValueError("give weights by template id")
-        return choose
-
-    @model_validator(mode="after")
-    def _room_to_choose(self) -> TemplatesSpec:
-        if self.language == {}:
-            raise ValueError("language: give shares, such as {data: 0.5, en: 0.5}")
-        if self.choose == "all" and self.language is not None:
-            raise ValueError("choose: all leaves no choice of language; write where: lang:en instead")
-        return self
-
-    @property
-    def language_shares(self) -> dict[str, float] | None:
-        """Shares by language, `data` among them perhaps; None where languages do not matter."""
-        return {self.language: 1.0} if isinstance(self.language, str) else self.language
-
-
-class ShotsSpec(Strict):
-    """How many rows stand before each row as examples (`k`: a number, or probabilities by number), and whence.
-
-    `from: train` is the train split of the row's own task, `from: family` those of all tasks of its family in the
-    mixture. `balanced` draws as many of each label as can be. `max_characters` bounds the row with its shots (in the
-    shape text): shots that do not fit are left out.
-    """
-
-    k: dict[int, float] | Annotated[int, Field(ge=0, le=MOST_SHOTS)] = Field(default={0: 1.0})
-    from_: Literal["train", "family"] = Field(default="train", alias="from")
-    balanced: bool = False
-    max_characters: Annotated[int, Field(gt=0)] | None = None
-
-    @field_validator("k", mode="before")
-    @classmethod
-    def _probabilities(cls, k: Any) -> dict[int, float]:
-        if isinstance(k, int) and not isinstance(k, bool):
-            k = {k: 1.0}
-        if not isinstance(k, dict):
-            raise ValueError("give a number of shots, or probabilities by number, such as {0: 0.7, 2: 0.3}")
-        out: dict[int, float] = {}
-        for key, value in k.items():
-            if (
-                not (isinstance(key, int) or (isinstance(key, str) and key.isdecimal()))
-                or not 0 <= int(key) <= MOST_SHOTS
-            ):
-                raise ValueError(f"a number of shots is from 0 to {MOST_SHOTS}, not {key}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(f"a probability is a number of at least 0, not {value}")
-            out[int(key)] = float(value)
-        if not sum(out.values()) > 0:
-            raise ValueError("the probabilities are all 0")
-        return out
-
-
-class StopSpec(Strict):
-    """Where the mixture ends: so many rows, or epochs over the sum of its tasks' rows."""
-
-    rows: Annotated[int, Field(gt=0)] | None = None
-    epochs: Positive | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> StopSpec:
-        if (self.rows is None) == (self.epochs is None):
-            raise ValueError(f"stop has rows or epochs, or is one of {', '.join(get_args(StopName))}")
-        return self
 
 
 class MixtureSpec(Strict):
-    """A mixture file. Defaults: seed 0, split train, choose hash, no shots, one epoch, quarantine, messages, drop."""
+    """A mixture file. Defaults: seed 0, split train, choose hash, no shots, one epoch, quarantine, messages, drop.
+
+    It has `parts`, mixed with each other, or `stages` of parts, one after the other.
+    """
 
     format: Literal[1] = 1
     mixture: Name = "mixture"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     split: Name = "train"
-    parts: Annotated[tuple[PartSpec, ...], Field(min_length=1, strict=False)]
+    stages: Annotated[tuple[StageSpec, ...], Field(strict=False)] = ()
+    parts: Annotated[tuple[PartSpec, ...], Field(strict=False)]
     exclude: str | None = None
+    dedupe: bool = False
+    tokens: TokensSpec = TokensSpec()
     templates: TemplatesSpec = TemplatesSpec()
     shots: ShotsSpec = ShotsSpec()
     stop: StopSpec | StopName = StopSpec(epochs=1)
+    order: Literal["shuffled"] | OrderSpec = "shuffled"
+    reweight: Annotated[tuple[ReweightSpec, ...], Field(strict=False)] = ()
     on_error: Literal["quarantine", "raise"] = "quarantine"
+    quarantine_limit: QuarantineLimitSpec = QuarantineLimitSpec(fraction=0.2)
     shape: ShapeName = "messages"
     tail: Literal["drop", "repeat", "uneven"] = "drop"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts_or_stages(cls, data: Any) -> Any:
+        """A file with stages needs no parts."""
+        return {**data, "parts": ()} if isinstance(data, dict) and "stages" in data and "parts" not in data else data
+
+    @field_validator("parts", mode="after")
+    @classmethod
+    def _one_of_both(cls, parts: tuple[PartSpec, ...], info: ValidationInfo) -> tuple[PartSpec, ...]:
+        stages = info.data.get("stages")
+        if stages is not None and not parts and not stages:
+            raise ValueError("give at least one part")
+        if parts and stages:
+            raise ValueError("a mixture has parts or stages; move these parts into a stage")
+        return parts
+
+    @model_validator(mode="after")
+    def _stages_stop_themselves(self) -> MixtureSpec:
+        if self.stages and self.stop != type(self).model_fields["stop"].default:
+            raise ValueError("each stage has a stop of its own; move stop into the stages")
+        return self
+
+    @field_validator("reweight", mode="after")
+    @classmethod
+    def _in_order(cls, entries: tuple[ReweightSpec, ...]) -> tuple[ReweightSpec, ...]:
+        if any(later.at <= sooner.at for sooner, later in pairwise(entries)):
+            raise ValueError("positions rise from entry to entry; each holds from its own on")
+        return entries
 
     @model_validator(mode="after")
     def _fits_the_shape(self) -> MixtureSpec:
@@ -190,6 +104,21 @@ class MixtureSpec(Strict):
             if self.templates != TemplatesSpec():
                 raise ValueError(f"the shape {self.shape} takes no templates")
         return self
+
+    @property
+    def every_stage(self) -> tuple[StageSpec, ...]:
+        """The stages; a mixture of parts is one stage."""
+        return self.stages or (StageSpec(parts=self.parts, stop=self.stop),)
+
+    @property
+    def every_part(self) -> tuple[PartSpec, ...]:
+        """The parts of all stages."""
+        return tuple(part for stage in self.every_stage for part in stage.parts)
+
+    @property
+    def batch(self) -> int:
+        """So many positions in a row are of one task."""
+        return self.order.unmixed if isinstance(self.order, OrderSpec) else 1
 
     @property
     def shot_probabilities(self) -> dict[int, float]:
@@ -214,7 +143,10 @@ def read_mixture(source: str | Path | MappingType[str, Any]) -> MixtureSpec:
             raise error(
                 "TSR-A003", f"the mixture is not plain data: {exc}", fix="use texts, numbers, lists, dicts"
             ) from exc
-        document = parse(text, "<mixture>")
+        try:
+            return MixtureSpec.model_validate(json.loads(text))
+        except ValidationError:
+            document = parse(text, "<mixture>")  # says what is wrong, and where
     else:
         document = read(source)
     root = document.require()
@@ -229,6 +161,8 @@ def read_mixture(source: str | Path | MappingType[str, Any]) -> MixtureSpec:
 
 _MODELS: dict[str, type[BaseModel]] = {
     "parts": PartSpec, "within": Within, "templates": TemplatesSpec, "shots": ShotsSpec, "stop": StopSpec,
+    "stages": StageSpec, "order": OrderSpec, "tokens": TokensSpec, "quarantine_limit": QuarantineLimitSpec,
+    "reweight": ReweightSpec,
 }  # fmt: skip
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from tasksource_reg.errors import error
 from tasksource_reg.mixing.plan import VERSION, Plan
 from tasksource_reg.mixing.segments import PlanTask
+
+_Weights: TypeAlias = dict[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,58 +65,98 @@ class State:
             raise error("TSR-M005", f"the plan has changed since: other {', '.join(changed) or 'digest'}")
 
 
+class Change(NamedTuple):
+    """One thing that tells two plans, mixtures or exports apart.
+
+    Attributes:
+        kind: what sort of thing: tasks, rows, rates, order, stop, seed; `diff.py` adds others.
+        text: what it was and what it became.
+        task: the id of the task that it is about, if it is about one.
+    """
+
+    kind: str
+    text: str
+    task: str | None = None
+
+
 def difference(one: Plan, other: Plan) -> list[str]:
     """What tells two plans apart, a line for each fact; empty where they give the same rows at the same positions."""
-    lines = _task_lines(one, other)
+    return [change.text for change in changes(one, other)]
+
+
+def changes(one: Plan, other: Plan) -> list[Change]:
+    """What tells two plans apart; empty where they give the same rows at the same positions."""
+    found = _task_changes(one, other)
     if one.seed != other.seed:
-        lines.append(f"seed: {one.seed} became {other.seed}")
+        found.append(Change("seed", f"seed: {one.seed} became {other.seed}"))
     if one.stop != other.stop:
-        lines.append(f"stop: {_stop_text(one)} became {_stop_text(other)}")
+        found.append(Change("stop", f"stop: {_stop_text(one)} became {_stop_text(other)}"))
     if one.length != other.length:
-        lines.append(f"length: {_number(one.length)} became {_number(other.length)}")
-    return lines + _share_lines(one, other)
+        found.append(Change("stop", f"length: {_number(one.length)} became {_number(other.length)}"))
+    if one.batch != other.batch:
+        found.append(Change("order", f"order: {_batch_text(one)} became {_batch_text(other)}"))
+    return found + _share_changes(one, other)
 
 
-def _task_lines(one: Plan, other: Plan) -> list[str]:
+def _task_changes(one: Plan, other: Plan) -> list[Change]:
     before, after = _by_name(one), _by_name(other)
-    lines = [f"task {_name(key)}: left" for key in before if key not in after]
-    lines += [f"task {_name(key)}: new, {after[key].rows:,} rows" for key in after if key not in before]
+    found = [Change("tasks", f"task {_name(key)}: left", key[0]) for key in before if key not in after]
+    found += [
+        Change("tasks", f"task {_name(key)}: new, {_rows(after[key])}", key[0]) for key in after if key not in before
+    ]
     for key in before:
         if key in after:
             old, new = before[key], after[key]
-            if old.rows != new.rows:
-                lines.append(f"task {_name(key)}: {old.rows:,} rows became {new.rows:,}")
+            if _rows(old) != _rows(new):
+                text = f"task {_name(key)}: {_rows(old)} became {_rows(new).removesuffix(' rows')}"
+                found.append(Change("rows", text, key[0]))
             if old.limit != new.limit:
-                lines.append(
-                    f"task {_name(key)}: epoch cap of {_number(old.limit)} became {_number(new.limit)} positions"
-                )
-    return lines
+                text = f"epoch cap of {_number(old.limit)} became {_number(new.limit)} positions"
+                found.append(Change("rates", f"task {_name(key)}: {text}", key[0]))
+    return found
 
 
-def _share_lines(one: Plan, other: Plan) -> list[str]:
-    """Shares segment by segment, where both plans have the same tasks; only the first segment that differs."""
-    names = sorted(_by_name(one))
-    if names != sorted(_by_name(other)):
-        return []
+def _share_changes(one: Plan, other: Plan) -> list[Change]:
+    """Shares segment by segment, only the first segment that differs; where tasks left or came, among the others."""
+    plans = (one, other)
     shares = [
         [(segment.start, dict(zip(_names(plan), segment.weights, strict=True))) for segment in plan.segments]
-        for plan in (one, other)
+        for plan in plans
     ]
+    names = sorted(_by_name(one).keys() & _by_name(other).keys())
+    if len(names) < max(len(plan.tasks) for plan in plans):
+        old, new = ({name: weights[name] for name in names} for ((_, weights), *_) in shares)
+        return _shares_that_moved(0, old, new, " among the tasks of both")
     for (start, old), (other_start, new) in zip(*shares, strict=False):
         if start != other_start:
-            return [f"rates: change at position {start:,}, now at {other_start:,}"]
-        lines = [
-            f"rates: the share of {_name(name)} from position {start:,} was "
-            f"{old[name] / sum(old.values()):.6g}, is {new[name] / sum(new.values()):.6g}"
-            for name in names
-            if old[name] * sum(new.values()) != new[name] * sum(old.values())
-        ]
-        if lines or old != new:
-            return lines or [f"rates: the same shares from position {start:,}, in other whole numbers"]
+            return [Change("rates", f"rates: change at position {start:,}, now at {other_start:,}")]
+        found = _shares_that_moved(start, old, new)
+        if found or old != new:
+            same = f"rates: the same shares from position {start:,}, in other whole numbers"
+            return found or [Change("rates", same)]
     if len(one.segments) != len(other.segments):
-        shorter, longer = sorted((one, other), key=lambda plan: len(plan.segments))
-        return [f"rates: one plan changes them once more, at {longer.segments[len(shorter.segments)].start:,}"]
+        shorter, longer = sorted(plans, key=lambda plan: len(plan.segments))
+        start = longer.segments[len(shorter.segments)].start
+        return [Change("rates", f"rates: one plan changes them once more, at {start:,}")]
     return []
+
+
+def _shares_that_moved(start: int, old: _Weights, new: _Weights, among: str = "") -> list[Change]:
+    """The tasks whose shares differ; where not all tasks are compared, by more than rounding to whole weights."""
+    total, now = sum(old.values()), sum(new.values())
+    if not total or not now:
+        return []
+    slack = 1e-6 if among else 0.0
+    return [
+        Change(
+            "rates",
+            f"rates: the share of {_name(name)} from position {start:,}{among} was {old[name] / total:.6g}, "
+            f"is {new[name] / now:.6g}",
+            name[0],
+        )
+        for name in sorted(old)
+        if abs(old[name] * now - new[name] * total) > slack * max(old[name] * now, new[name] * total)
+    ]
 
 
 def _names(plan: Plan) -> list[tuple[str, str]]:
@@ -123,6 +165,15 @@ def _names(plan: Plan) -> list[tuple[str, str]]:
 
 def _by_name(plan: Plan) -> dict[tuple[str, str], PlanTask]:
     return {(task.id, task.split): task for task in plan.tasks}
+
+
+def _rows(task: PlanTask) -> str:
+    """How many rows a task gives."""
+    return f"{task.rows:,} rows" if task.of is None else f"{task.rows:,} rows (a subset of {task.of:,})"
+
+
+def _batch_text(plan: Plan) -> str:
+    return "shuffled" if plan.batch == 1 else f"batches of {plan.batch} of one task"
 
 
 def _name(key: tuple[str, str]) -> str:

@@ -31,7 +31,8 @@ class SplitCounts:
     `candidates = rows + sum(filtered) + sum(quarantined)`. `labels` counts class names (token tags: tokens; lists:
     members). `characters` are the code points of all input and output text fields of the surviving rows. `gold` counts
     the positions of the right choice, "0" the first, in the order of the source. `shared` counts the rows whose inputs
-    an earlier split has too, but for case, punctuation and white space, by that split. Older locks lack the last two.
+    an earlier split has too, but for case, punctuation and white space, by that split. `tokens` are those of the same
+    texts as `characters`, by tokenizer (see `authoring/tokens.py`). Older locks lack the last three.
     """
 
     source_rows: int
@@ -43,6 +44,7 @@ class SplitCounts:
     characters: int = 0
     gold: Mapping[str, int] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
+    tokens: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class Lock:
             body["date"] = self.date
         if self.gated:
             body["gated"] = True
-        return _dump(body) + "\n"
+        return short_json(body) + "\n"
 
     @staticmethod
     def from_json(text: str, name: str) -> Lock:
@@ -218,7 +220,7 @@ def _task_body(task: TaskLock) -> dict[str, Any]:
     """A task as JSON; what is empty is left out, of a split's counts only what older locks do not have."""
     body = {name: value for name, value in asdict(task).items() if value}
     for counts in body.get("splits", {}).values():
-        for name in ("gold", "shared"):
+        for name in ("gold", "shared", "tokens"):
             if not counts[name]:
                 del counts[name]
     return body
@@ -244,16 +246,16 @@ def _feature(value: Any) -> Any:
     raise ValueError(f"{value!r} is no feature")
 
 
-def _dump(value: Any, indent: int = 0) -> str:
+def short_json(value: Any, indent: int = 0) -> str:
     """JSON with sorted keys, small values on one line: short files, small diffs."""
     line = json.dumps(value, ensure_ascii=False, sort_keys=True)
     if indent + len(line) <= 140 or not isinstance(value, dict | list) or not value:
         return line
     pad = " " * (indent + 1)
     if isinstance(value, dict):
-        items = [f"{json.dumps(k, ensure_ascii=False)}: {_dump(v, indent + 1)}" for k, v in sorted(value.items())]
+        items = [f"{json.dumps(k, ensure_ascii=False)}: {short_json(v, indent + 1)}" for k, v in sorted(value.items())]
         return "{\n" + ",\n".join(pad + i for i in items) + "\n" + " " * indent + "}"
-    return "[\n" + ",\n".join(pad + _dump(v, indent + 1) for v in value) + "\n" + " " * indent + "]"
+    return "[\n" + ",\n".join(pad + short_json(v, indent + 1) for v in value) + "\n" + " " * indent + "]"
 
 
 def lock_path(annotation: Path) -> Path:

@@ -141,6 +141,20 @@ def test_a_dry_run_writes_nothing(own: SmallRegistry) -> None:
     assert read_lock(own.annotation("a")) is None
 
 
+def test_locking_counts_tokens_of_a_file(own: SmallRegistry, tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers", reason="the extra `tokens` is not installed")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.save(str(tmp_path / "words.json"))
+    own.task("a", echoes("a", 5), lock=False)
+    assert tsr("lock", "own/a", "--tokenizer", tmp_path / "words.json").exit_code == 0
+    lock = read_lock(own.annotation("a"))
+    assert lock is not None
+    ((name, count),) = lock.tasks["own/a"].splits["train"].tokens.items()
+    assert (name.startswith("words@"), count) == (True, 10)
+    refused = tsr("lock", "own/a", "--tokenizer", tmp_path / "words.json", "--declared")
+    assert (refused.exit_code, "read none" in refused.stderr) == (2, True)
+
+
 def test_a_source_that_is_away_ends_with_3_and_the_others_are_locked(own: SmallRegistry) -> None:
     own.task("a", echoes("a", 5), lock=False)
     own.task("gone", echoes("g", 5), lock=False)

@@ -1,10 +1,12 @@
-"""`tsr mix`: plan, head and lock, as a user calls them."""
+"""`tsr mix`: plan, head, lock and diff, as a user calls them."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from click.testing import CliRunner, Result
 from small_registry import SmallRegistry, echoes
 
 from tasksource_reg.cli import main, mix
-from tasksource_reg.mixing.report import report
+from tasksource_reg.mixing.report import PlannedTask, report
 
 
 @pytest.fixture
@@ -42,9 +44,13 @@ def test_the_plan_is_a_table_with_the_licence_of_the_whole(own: SmallRegistry) -
     lines = done.stdout.splitlines()
     assert done.exit_code == 0
     assert lines[0].split() == [
-        "TASK", "SPLIT", "ROWS", "RATE", "SHARE", "POSITIONS", "EPOCHS", "TEMPLATES", "LANG", "LICENSE", "COMMERCIAL",
+        "TASK", "SPLIT", "ROWS", "RATE", "SHARE", "POSITIONS", "EPOCHS", "CHARACTERS", "TEMPLATES",
+        "LANG", "LICENSE", "COMMERCIAL",
     ]  # fmt: skip
-    assert lines[1].split() == ["own/a", "train", "10", "10", "25.00%", "10", "1.00", "1", "en", "CC0-1.0", "yes"]
+    assert lines[1].split() == [
+        "own/a", "train", "10", "10", "25.00%", "10", "1.00", "40", "1", "en",
+        "CC0-1.0", "yes",
+    ]  # fmt: skip
     assert lines[-2].startswith("both: 2 tasks, 40 positions, seed 3, plan ")
     assert lines[-1].startswith("as a whole: commercial use yes, ")
 
@@ -70,7 +76,7 @@ def test_a_narrow_terminal_goes_without_columns_but_not_without_ids(
         monkeypatch.undo()
         widths[width] = set(columns) - set(kept)
     assert widths[200] == set()
-    assert widths[80] == {"rate", "templates"}
+    assert widths[80] == {"rate", "templates", "characters"}
     assert {"rate", "templates", "lang"} <= widths[60] < widths[30] == set(mix.DISPENSABLE)
 
 
@@ -147,3 +153,49 @@ def test_a_source_that_is_away_ends_with_3(own: SmallRegistry) -> None:
     (own.mirror / "own").rename(own.mirror / "gone")
     done = tsr("mix", "head", "both", "--offline")
     assert (done.exit_code, "TSR-N008" in done.stderr) == (3, True)
+
+
+def test_the_plan_says_where_rates_come_from(own: SmallRegistry) -> None:
+    lines = tsr("mix", "plan", "both", "--why").stdout.splitlines()
+    assert lines[-2:] == ["own/a: rate 10 = dataset:own/*: 10 rows", "own/b: rate 30 = dataset:own/*: 30 rows"]
+
+
+def test_the_plan_as_csv_has_every_column(own: SmallRegistry) -> None:
+    done = tsr("mix", "plan", "both", "--csv")
+    first, second = csv.DictReader(io.StringIO(done.stdout))
+    assert (first["id"], first["rows"], first["characters"], first["license"]) == ("own/a", "10", "40", "CC0-1.0")
+    assert (second["share"], second["why"]) == ("0.75", "dataset:own/*: 30 rows")
+    assert list(first) == [field.name for field in fields(PlannedTask)]
+    assert tsr("mix", "plan", "both", "--csv", "--json").exit_code == 2
+
+
+def test_a_difference_ends_with_1_and_none_with_0(own: SmallRegistry) -> None:
+    own.mixture("other", {"parts": [{"select": "dataset:own/*"}], "shape": "text", "seed": 4})
+    done = tsr("mix", "diff", "both", "other")
+    assert (done.exit_code, done.stdout) == (1, "seed: 3 became 4\n")
+    assert done.stderr == "mixture both, mixture other: 1 difference\n"
+    value = json.loads(tsr("mix", "diff", "both", "other", "--json").stdout)
+    assert value["changes"] == [{"kind": "seed", "text": "seed: 3 became 4", "task": None}]
+    same = tsr("mix", "diff", "both", "both")
+    assert (same.exit_code, same.stdout) == (0, "")
+
+
+def test_a_lock_shows_what_the_registry_changed(own: SmallRegistry) -> None:
+    tsr("mix", "lock", "both")
+    lock = own.root / "mixtures" / "both.lock.json"
+    assert tsr("mix", "diff", lock, "both").exit_code == 0
+    own.task("c", echoes("c", 3))
+    done = tsr("mix", "diff", lock, "both")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[0] == "task own/c (train): new, 3 rows"
+    body = json.loads(lock.read_text())
+    del body["positions"]
+    lock.write_text(json.dumps(body))
+    assert "of an older version, and holds neither rates nor settings" in tsr("mix", "diff", lock, "both").stderr
+
+
+def test_a_changed_file_is_refused_with_what_changed(own: SmallRegistry) -> None:
+    tsr("mix", "lock", "both")
+    own.mixture("both", {"parts": [{"select": "dataset:own/*"}], "shape": "text", "seed": 5})
+    refused = tsr("mix", "plan", "both")
+    assert (refused.exit_code, "the mixture's file has changed; seed: 3 became 5" in refused.stderr) == (1, True)

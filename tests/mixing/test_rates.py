@@ -17,8 +17,10 @@ from tasksource_reg.mixing.rates import (
     equal,
     examples,
     explicit,
+    flan,
     integer_weights,
     limit_epochs,
+    t0,
 )
 from tasksource_reg.mixing.split_tree import TOTAL
 
@@ -49,6 +51,115 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, float]) -> None
     with pytest.raises(TsrError) as caught:
         examples([1, 2], **arguments)
     assert code_of(caught) == "TSR-U005"
+
+
+def test_tasks_of_a_group_share_a_cap() -> None:
+    groups = ["a", "b", "a", "c"]
+    assert examples([100, 50, 300, 9], cap=200, groups=groups).tolist() == [50, 50, 150, 9]
+    assert examples([100, 50, 300, 9], scale=0.5, cap=200, groups=groups).tolist() == [50, 25, 150, 4.5]
+    assert examples([64, 9, 64], cap=64, temperature=2, groups="aba").tolist() == [32**0.5, 3, 32**0.5]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**7), st.integers(0, 3)), min_size=1, max_size=20),
+    st.integers(1, 10**7),
+    st.floats(0.1, 4),
+)
+def test_shared_caps_hold_keep_ratios_and_leave_small_groups_alone(
+    tasks: list[tuple[int, int]], cap: int, scale: float
+) -> None:
+    counts, groups = [count for count, _ in tasks], [group for _, group in tasks]
+    rates = examples(counts, scale, cap, groups=groups)
+    for group in set(groups):
+        mine = np.array([g == group for g in groups])
+        total = float(np.array(counts)[mine].sum()) * scale
+        assert rates[mine].sum() == pytest.approx(min(total, cap))
+        assert np.ptp(rates[mine] / np.array(counts)[mine]) <= 1e-9 * scale
+    alone = examples(counts, scale, cap, groups=range(len(counts)))
+    assert alone.tolist() == examples(counts, scale, cap).tolist()
+
+
+# The rules of other collections, written out as they do it: a task for each (dataset, template), a rate for each.
+
+COLLECTION = st.lists(st.tuples(st.integers(1, 2_000_000), st.integers(1, 25)), min_size=1, max_size=15)
+
+
+@given(COLLECTION)
+def test_t0_rates_are_the_sums_over_a_datasets_templates(datasets: list[tuple[int, int]]) -> None:
+    cap_of: dict[tuple[int, int], int] = {}
+    for number, (train_size, templates) in enumerate(datasets):
+        for template in range(templates):
+            cap_of[number, template] = 500_000 // templates if train_size > 500_000 else train_size
+    expected = [sum(rate for (n, _), rate in cap_of.items() if n == number) for number in range(len(datasets))]
+    assert t0([rows for rows, _ in datasets], [n for _, n in datasets]).tolist() == expected
+
+
+def test_t0_jumps_at_the_cap() -> None:
+    assert t0([499_999, 500_000, 500_001, 500_001], [10, 10, 10, 7]).tolist() == [
+        4_999_990,
+        5_000_000,
+        500_000,
+        499_996,
+    ]
+    assert t0([50, 51], [3, 3], cap=50).tolist() == [150, 48]
+
+
+@given(COLLECTION)
+def test_flan_rates_are_the_sums_over_a_datasets_templates(datasets: list[tuple[int, int]]) -> None:
+    expected = []
+    for rows, templates in datasets:
+        rate_of_template = rows
+        if rate_of_template > 3000:
+            rate_of_template = 3000
+        expected.append(sum(rate_of_template for _ in range(templates)))
+    assert flan([rows for rows, _ in datasets], [n for _, n in datasets]).tolist() == expected
+
+
+@given(COLLECTION, st.integers(1, 10**6))
+def test_more_rows_never_lower_flans_rate(datasets: list[tuple[int, int]], cap: int) -> None:
+    rows, templates = [r for r, _ in datasets], [n for _, n in datasets]
+    assert (flan([r + 1 for r in rows], templates, cap) >= flan(rows, templates, cap)).all()
+
+
+@given(
+    st.lists(st.integers(1, 10**6), min_size=2, max_size=8),
+    st.sampled_from([None, 0, 100, 30_000]),
+    st.sampled_from([1.0, 2.0, 4.0]),
+    st.sampled_from([1.0, 0.5, 3.0]),
+)
+def test_nested_mixtures_have_seqios_rates(
+    sizes: list[int], maximum: int | None, temperature: float, scale: float
+) -> None:
+    """A task's rate: its own, and of each sub-mixture the parent's rate times its part of the sub-mixture's total."""
+
+    def own(size: int) -> float:
+        rate = size * scale
+        if maximum:
+            rate = min(rate, maximum)
+        return rate if temperature == 1 else rate ** (1 / temperature)
+
+    def sampled(listed: list[int], subs: list[tuple[float, dict[int, float]]]) -> dict[int, float]:
+        rates = {task: own(sizes[task]) for task in listed}
+        for parent_rate, sub in subs:
+            for task, rate in sub.items():
+                rates[task] = rates.get(task, 0.0) + parent_rate * rate / sum(sub.values())
+        total = sum(rates.values())
+        return {task: rate / total for task, rate in rates.items()}
+
+    half = len(sizes) // 2
+    inner_tasks, outer_tasks = list(range(half + 1)), list(range(half, len(sizes)))  # one task is in both
+    inner = {task: own(sizes[task]) for task in inner_tasks}
+    outer_total = sum(own(sizes[task]) for task in outer_tasks)
+    expected = sampled(outer_tasks, [(outer_total, inner)])  # the sub-mixture has half of the whole
+
+    def part(tasks: list[int], share: float | None) -> Part:
+        rates = examples([sizes[task] for task in tasks], scale, maximum, temperature).tolist()
+        return Part(tuple(map(str, tasks)), tuple(rates), share)
+
+    nested = combine([part(inner_tasks, None)]).part(share=0.5)
+    mixed = combine([part(outer_tasks, 0.5), nested])
+    found = dict(zip(mixed.tasks, mixed.rates, strict=True))
+    assert {int(task): rate for task, rate in found.items()} == pytest.approx(expected, rel=1e-9)
 
 
 def test_explicit_rates_follow_the_order_of_the_tasks() -> None:

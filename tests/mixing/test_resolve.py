@@ -97,11 +97,6 @@ def test_rates_name_every_task_of_the_part_and_no_other(three: SmallRegistry, ra
     assert [p.code for p in refused(three, parts=parts)] == [code]
 
 
-def test_tokens_are_not_in_the_locks(three: SmallRegistry) -> None:
-    (problem,) = refused(three, parts=[{"select": "dataset:own/*", "within": {"by": "tokens"}}])
-    assert (problem.code, "characters" in problem.advice) == ("TSR-A003", True)
-
-
 # What is left out, and said.
 
 
