@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasksource_reg.annotation.compiled import CompiledTask, ConfigFacts
 from tasksource_reg.annotation.load import read_annotation
@@ -28,6 +29,9 @@ from tasksource_reg.prompting.render import Failure, Renderer
 from tasksource_reg.prompting.scope import Constant, Scope, names, python_values
 from tasksource_reg.registry import Registry
 from tasksource_reg.schemas import TaskProfile
+
+STAND_IN = "That much can be told from what is given."
+"""What is put for a text that a template needs and that no example has."""
 
 MOST_ANSWERS = 64
 """Of how many labels or choices a row gets each in turn; those after them are seen in the examples alone."""
@@ -107,22 +111,35 @@ def check_library(registry: Registry, library: TemplateLibrary, wanted: Collecti
     return [*problems, *(p for group in groups.values() for p in check_alike(group))]
 
 
-def usable_cases(template: Template, cases: Iterable[Case], library: TemplateLibrary) -> list[Case]:
+def usable_cases(template: Template, cases: Collection[Case], library: TemplateLibrary) -> list[Case]:
     """The cases that can use a template.
 
     One of a schema stands in where a family has none that fits, and for whoever names it: it is tried on every task of
-    the first kind, and on one task of each build of the second.
+    the first kind, and on one task of each build of the second. One that no task can use yet is tried on tasks that
+    could, were they in its language, or of its family.
     """
-    family = library.family(template.family) if template.family else None
-    fitting = [c for c in cases if template.family in (None, c.profile.family) and fits(template, c.profile, family)]
-    if family is not None:
-        return fitting
+    if template.family is not None:
+        family = library.family(template.family)
+        own = [case for case in cases if case.profile.family == template.family]
+        for some in (own, [_as_for(template, case) for case in own]):
+            if fitting := [case for case in some if fits(template, case.profile, family)]:
+                return fitting
+        made = (_as_for(template, case) for case in cases)
+        return list({case.build: case for case in made if fits(template, case.profile, family)}.values())
     found: dict[tuple[Any, ...], Case] = {}
-    for case in fitting:
-        own = library.family(case.profile.family) if case.profile.family in library.families else None
-        served = own is not None and any(fits(one, case.profile, own) for one in own.templates)
-        found.setdefault(case.build if served else case.looks, case)
+    for case in cases:
+        if fits(template, case.profile, None):
+            other = library.family(case.profile.family) if case.profile.family in library.families else None
+            served = other is not None and any(fits(one, case.profile, other) for one in other.templates)
+            found.setdefault(case.build if served else case.looks, case)
     return list(found.values())
+
+
+def _as_for(template: Template, case: Case) -> Case:
+    """A case as if its task were of the family and in the language of a template."""
+    languages = template.languages or case.profile.languages
+    profile = replace(case.profile, family=template.family, languages=tuple(languages), row_languages=False)
+    return replace(case, profile=profile)
 
 
 def check_template(template: Template, cases: Iterable[Case]) -> list[Problem]:
@@ -130,12 +147,30 @@ def check_template(template: Template, cases: Iterable[Case]) -> list[Problem]:
 
     Args:
         template: without problems of its own.
-        cases: tasks that can use it.
+        cases: tasks that can use it; where no row of theirs has the texts that it needs, rows with a stand-in for them.
     """
+    tried = [(case, rows) for case in cases if (rows := eligible_rows(template, case)).num_rows]
+    if not tried:
+        given = [replace(case, rows=with_needs(case.rows, template.needs)) for case in cases]
+        tried = [(case, rows) for case in given if (rows := eligible_rows(template, case)).num_rows]
     found: dict[str, Problem] = {}
-    for problem in (p for case in cases for p in _try(template, case)):
+    for problem in (p for case, rows in tried for p in _try(template, case, rows)):
         found.setdefault(f"{problem.code} {problem.column}", problem)
     return list(found.values())
+
+
+def eligible_rows(template: Template, case: Case) -> pa.RecordBatch:
+    """The rows of a case that a template is for."""
+    return case.rows.filter(pa.array(Renderer(case.profile, template).eligible(case.rows)))
+
+
+def with_needs(rows: pa.RecordBatch, needs: Collection[str]) -> pa.RecordBatch:
+    """Rows with a stand-in for those of some fields that are text and null."""
+    made = [
+        pc.fill_null(column, STAND_IN) if name in needs and pa.types.is_string(column.type) else column
+        for name, column in zip(rows.schema.names, rows.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(made, schema=rows.schema)
 
 
 def check_alike(templates: Iterable[Template]) -> list[Problem]:
@@ -174,11 +209,8 @@ def check_origin(template: Template, known: Mapping[str, Template]) -> list[Prob
     return [Problem("TSR-T015", message, did_you_mean(source, known), template.place)]
 
 
-def _try(template: Template, case: Case) -> Iterator[Problem]:
+def _try(template: Template, case: Case, rows: pa.RecordBatch) -> Iterator[Problem]:
     renderer = Renderer(case.profile, template)
-    rows = case.rows.filter(pa.array(renderer.eligible(case.rows)))
-    if not rows.num_rows:
-        return
     found: list[Finding] = []
     one_each = with_each_answer(rows.slice(0, 1), case.profile)
     for batch, in_turn in ((rows, False), (one_each, True)):
