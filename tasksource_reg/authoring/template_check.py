@@ -212,13 +212,12 @@ def check_origin(template: Template, known: Mapping[str, Template]) -> list[Prob
 def _try(template: Template, case: Case, rows: pa.RecordBatch) -> Iterator[Problem]:
     renderer = Renderer(case.profile, template)
     found: list[Finding] = []
-    one_each = with_each_answer(rows.slice(0, 1), case.profile)
-    for batch, in_turn in ((rows, False), (one_each, True)):
+    in_turn = with_each_answer(rows.slice(0, 1), case.profile)
+    for batch in (rows, in_turn) if in_turn.num_rows else (rows,):
         shown, failures = _shown(renderer, batch)
         found += [(failure.code, failure.message, None) for failure in failures]
-        for row in shown:
-            found += row_findings(template, row, case.mapped, case.profile.labels)
-        if in_turn:
+        found += [f for row in shown for f in row_findings(template, row, case.mapped, case.profile.labels)]
+        if batch is in_turn:
             found += answer_findings(template, shown)
     for code, message, column in found:
         text = f"{template.id}: {message}"

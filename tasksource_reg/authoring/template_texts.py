@@ -100,13 +100,13 @@ def _space(template: Template, row: Shown) -> Iterator[Finding]:
     prompt, response, joint = row.prompt, row.response, template.joint
     own = list(_texts(row.fields))
     if all(text == text.strip() for text in own):  # else it may be the row's
+        between = prompt[len(prompt.rstrip()) :] + response[: len(response) - len(response.lstrip())]
         if prompt != (prompt.rstrip() if joint else prompt.rstrip(" \t")):
             yield "TSR-T011", "the prompt ends in white space, which belongs into `joint`", "prompt"
+        elif not joint and between not in ("", " ", "\n", "\n\n"):
+            yield "TSR-T011", f"{between!r} stands between prompt and response", "joint"
         if prompt != prompt.lstrip() or response != response.rstrip():
             yield "TSR-T011", "white space before the prompt or after the response", "response"
-        between = prompt[len(prompt.rstrip()) :] + joint + response[: len(response) - len(response.lstrip())]
-        if between not in ("", " ", "\n", "\n\n") and not (set(between) - set(" \n") or between.strip(" \n")):
-            yield "TSR-T011", f"{between!r} stands between prompt and response", "joint"
     if joint and response != response.lstrip():
         yield "TSR-T011", f"the response begins with white space after the joint {joint!r}", "joint"
     if not joint and prompt and response and (prompt[-1] + response[0]).isalnum() and response[0].isascii():

@@ -68,7 +68,6 @@ FINDINGS: list[tuple[Template, Template, str, str | None]] = [
         "TSR-T012",
         "letter",
     ),
-    (template(SHOWN, joint="\n\n"), template(SHOWN + "\n", joint="\n\n"), "TSR-T011", "joint"),
     (template(SHOWN, joint=""), template(SHOWN + "\n\n", "\n{{ answer }}", joint=""), "TSR-T011", "joint"),
     (template(SHOWN), template("{{ text }} \n{{ text_pair }} Say {{ options | one_of }}."), "TSR-T011", "blanks"),
     (template(SHOWN), template("{{ text }}\n\n\n{{ text_pair }} Say {{ options | one_of }}."), "TSR-T011", "blanks"),
