@@ -1,47 +1,40 @@
 """`tsr templates check`: templates rendered for the tasks that can use them, on the examples of their annotations.
 
 What the syntax of a template cannot say is seen in its texts: an answer that the prompt gives away, options that are
-not shown, a field that is left out, blanks that stand twice. Tasks that look alike to a template are tried once.
+not shown, a field that is left out, blanks that stand twice (`template_texts`), words that are another template's
+(`template_words`). The first example is rendered with each label or choice in turn, so that every label of every task
+is seen. Tasks that look alike to a template are tried once.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasksource_reg.annotation.compiled import CompiledTask, ConfigFacts
 from tasksource_reg.annotation.load import read_annotation
 from tasksource_reg.authoring.examples import example_rows, with_shown_labels
-from tasksource_reg.errors import Problem, TsrError, did_you_mean, excerpt
+from tasksource_reg.authoring.template_texts import Finding, Shown, answer_findings, row_findings
+from tasksource_reg.authoring.template_words import ALIKE, likeness
+from tasksource_reg.errors import Problem, TsrError, did_you_mean
 from tasksource_reg.prompting.library import TemplateLibrary, fits
 from tasksource_reg.prompting.model import Template
-from tasksource_reg.prompting.render import Renderer
-from tasksource_reg.prompting.scope import Constant, Scope, python_values
-from tasksource_reg.prompting.syntax import inspect
+from tasksource_reg.prompting.render import Failure, Renderer
+from tasksource_reg.prompting.scope import Constant, Scope, names, python_values
 from tasksource_reg.registry import Registry
-from tasksource_reg.schemas import SCHEMAS, TaskProfile
+from tasksource_reg.schemas import TaskProfile
 
-ALIKE = 0.8
-"""How alike the words of two templates may be: twice the words in common, in order, by all words of both (difflib)."""
+STAND_IN = "That much can be told from what is given."
+"""What is put for a text that a template needs and that no example has."""
 
-UNSHOWN = frozenset(
-    {"ask", "rationale", "language", "carried", "input_language", "target_language", "references", "entities"}
-)
-"""Text fields that a template need not show: not every row has them, or they say something about the row."""
-
-GOLD_NAMES = frozenset({"answer", "answer_letter", "label_dist", "choice_dist"})
-"""Names of the scope that say the gold answer, beside the gold fields of the schema."""
-
-_LABELLED = frozenset({"classification", "multi_label", "multiple_choice"})
-_DOUBLED = re.compile(r"\S[ \t]{2,}\S")
-_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+MOST_ANSWERS = 64
+"""Of how many labels or choices a row gets each in turn; those after them are seen in the examples alone."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +52,12 @@ class Case:
         languages = tuple(sorted({tag.split("-")[0] for tag in p.languages}))
         scale = (p.range, p.levels, p.scheme)
         return p.schema, p.family, p.labels, p.entity_labels, scale, languages, self.mapped
+
+    @property
+    def build(self) -> tuple[Any, ...]:
+        """What a template of a schema can tell of the task, but for the words of its labels."""
+        p = self.profile
+        return p.schema, min(len(p.labels), 3), p.range is None, bool(p.levels), p.scheme, self.mapped
 
 
 def case_of(task: CompiledTask, rows: pa.RecordBatch) -> Case:
@@ -106,10 +105,41 @@ def check_library(registry: Registry, library: TemplateLibrary, wanted: Collecti
     problems: list[Problem] = []
     for template in (known[id_] for id_ in sorted(wanted)):
         groups[template.id.partition("/")[0]].append(template)
-        family = library.family(template.family) if template.family else None
-        usable = [c for c in cases if template.family in (None, c.profile.family) and fits(template, c.profile, family)]
+        usable = usable_cases(template, cases, library)
         problems += [*check_template(template, usable), *check_origin(template, known)]
+    problems += check_same(known[id_] for id_ in sorted(wanted))
     return [*problems, *(p for group in groups.values() for p in check_alike(group))]
+
+
+def usable_cases(template: Template, cases: Collection[Case], library: TemplateLibrary) -> list[Case]:
+    """The cases that can use a template.
+
+    One of a schema stands in where a family has none that fits, and for whoever names it: it is tried on every task of
+    the first kind, and on one task of each build of the second. One that no task can use yet is tried on tasks that
+    could, were they in its language, or of its family.
+    """
+    if template.family is not None:
+        family = library.family(template.family)
+        own = [case for case in cases if case.profile.family == template.family]
+        for some in (own, [_as_for(template, case) for case in own]):
+            if fitting := [case for case in some if fits(template, case.profile, family)]:
+                return fitting
+        made = (_as_for(template, case) for case in cases)
+        return list({case.build: case for case in made if fits(template, case.profile, family)}.values())
+    found: dict[tuple[Any, ...], Case] = {}
+    for case in cases:
+        if fits(template, case.profile, None):
+            other = library.family(case.profile.family) if case.profile.family in library.families else None
+            served = other is not None and any(fits(one, case.profile, other) for one in other.templates)
+            found.setdefault(case.build if served else case.looks, case)
+    return list(found.values())
+
+
+def _as_for(template: Template, case: Case) -> Case:
+    """A case as if its task were of the family and in the language of a template."""
+    languages = template.languages or case.profile.languages
+    profile = replace(case.profile, family=template.family, languages=tuple(languages), row_languages=False)
+    return replace(case, profile=profile)
 
 
 def check_template(template: Template, cases: Iterable[Case]) -> list[Problem]:
@@ -117,25 +147,56 @@ def check_template(template: Template, cases: Iterable[Case]) -> list[Problem]:
 
     Args:
         template: without problems of its own.
-        cases: tasks that can use it.
+        cases: tasks that can use it; where no row of theirs has the texts that it needs, rows with a stand-in for them.
     """
+    tried = [(case, rows) for case in cases if (rows := eligible_rows(template, case)).num_rows]
+    if not tried:
+        given = [replace(case, rows=with_needs(case.rows, template.needs)) for case in cases]
+        tried = [(case, rows) for case in given if (rows := eligible_rows(template, case)).num_rows]
     found: dict[str, Problem] = {}
-    for problem in (p for case in cases for p in _try(template, case)):
+    for problem in (p for case, rows in tried for p in _try(template, case, rows)):
         found.setdefault(f"{problem.code} {problem.column}", problem)
     return list(found.values())
 
 
+def eligible_rows(template: Template, case: Case) -> pa.RecordBatch:
+    """The rows of a case that a template is for."""
+    return case.rows.filter(pa.array(Renderer(case.profile, template).eligible(case.rows)))
+
+
+def with_needs(rows: pa.RecordBatch, needs: Collection[str]) -> pa.RecordBatch:
+    """Rows with a stand-in for those of some fields that are text and null."""
+    made = [
+        pc.fill_null(column, STAND_IN) if name in needs and pa.types.is_string(column.type) else column
+        for name, column in zip(rows.schema.names, rows.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(made, schema=rows.schema)
+
+
 def check_alike(templates: Iterable[Template]) -> list[Problem]:
-    """Templates of one file whose words are nearly the same, in an order."""
-    words = [(t, [w for text in (t.system, t.prompt, t.response) if text for w in _words(text)]) for t in templates]
+    """Templates of one language whose words are nearly the same; see `likeness`.
+
+    Args:
+        templates: of one family or schema.
+    """
     problems = []
-    for (one, first), (other, second) in combinations(words, 2):
-        if one.schema != other.schema or one.languages != other.languages:
-            continue
-        matcher = SequenceMatcher(None, first, second, autojunk=False)
-        if matcher.real_quick_ratio() > ALIKE and matcher.quick_ratio() > ALIKE and matcher.ratio() > ALIKE:
-            message = f"{other.id} has nearly the words of {one.id}"
+    for one, other in combinations(templates, 2):
+        if one.languages == other.languages and (alike := likeness(one, other)) > ALIKE:
+            message = f"{other.id} has nearly the words of {one.id} ({alike:.2f} of 1)"
             problems.append(Problem("TSR-T014", message, place=other.place))
+    return problems
+
+
+def check_same(templates: Iterable[Template]) -> list[Problem]:
+    """Templates of different files with the very same texts and answers."""
+    first: dict[tuple[Any, ...], Template] = {}
+    problems = []
+    for template in templates:
+        texts = (template.system, template.prompt, template.response, tuple(sorted(template.answers.items())))
+        one = first.setdefault((template.schema, *texts), template)
+        if one is not template and one.id.partition("/")[0] != template.id.partition("/")[0]:
+            message = f"{template.id} has the texts of {one.id}"
+            problems.append(Problem("TSR-T014", message, place=template.place))
     return problems
 
 
@@ -148,149 +209,64 @@ def check_origin(template: Template, known: Mapping[str, Template]) -> list[Prob
     return [Problem("TSR-T015", message, did_you_mean(source, known), template.place)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A rendered row: its texts, the harmonized fields, and the names that follow from them."""
-
-    system: str
-    prompt: str
-    response: str
-    fields: Mapping[str, Any]
-    options: list[str]
-    answers: list[str]
-    letter: str | None
-
-    @property
-    def asked(self) -> str:
-        """What is there before the response."""
-        return f"{self.system}\n{self.prompt}"
-
-
-def _try(template: Template, case: Case) -> Iterator[Problem]:
+def _try(template: Template, case: Case, rows: pa.RecordBatch) -> Iterator[Problem]:
     renderer = Renderer(case.profile, template)
-    rows = case.rows.filter(pa.array(renderer.eligible(case.rows)))
-    n = rows.num_rows
-    if not n:
-        return
+    found: list[Finding] = []
+    in_turn = with_each_answer(rows.slice(0, 1), case.profile)
+    for batch in (rows, in_turn) if in_turn.num_rows else (rows,):
+        shown, failures = _shown(renderer, batch)
+        found += [(failure.code, failure.message, None) for failure in failures]
+        found += [f for row in shown for f in row_findings(template, row, case.mapped, case.profile.labels)]
+        if batch is in_turn:
+            found += answer_findings(template, shown)
+    for code, message, column in found:
+        text = f"{template.id}: {message}"
+        yield Problem(code, text, place=template.place, task=case.profile.id, column=column)
+
+
+def with_each_answer(row: pa.RecordBatch, profile: TaskProfile) -> pa.RecordBatch:
+    """One row, once for each label or choice that could be its answer; no rows where the schema has neither.
+
+    Args:
+        row: harmonized, one row.
+        profile: of its task.
+    """
+    (fields,) = row.to_pylist()
+    if profile.schema == "classification":
+        made = [{**fields, "label": i, "label_dist": None} for i in range(len(profile.labels))]
+    elif profile.schema == "multi_label":
+        made = [{**fields, "labels": [i]} for i in range(len(profile.labels))]
+    elif profile.schema == "multiple_choice":
+        made = [{**fields, "gold": i, "golds": None, "choice_dist": None} for i in range(len(fields["choices"]))]
+    else:
+        made = []
+    return pa.RecordBatch.from_pylist(made[:MOST_ANSWERS], row.schema)
+
+
+def _shown(renderer: Renderer, rows: pa.RecordBatch) -> tuple[list[Shown], tuple[Failure, ...]]:
+    """The rows that can be rendered, with their texts and what follows from their fields; and those that cannot."""
+    n, template, profile = rows.num_rows, renderer.template, renderer.profile
     done = renderer.render(rows)
-    scope = Scope(rows, case.profile, template.answers)
+    scope = Scope(rows, profile, template.answers)
 
     def values(name: str) -> list[Any]:
-        if case.profile.schema not in _LABELLED:
+        if name not in names(profile.schema):
             return [None] * n
         column = scope.column(name)
         return [column.value] * n if isinstance(column, Constant) else python_values(column)
 
-    options, answers, letters = values("options"), values("answer"), values("answer_letter")
+    options, types, answers = values("options"), values("types"), values("answer")
+    letters, all_letters = values("answer_letter"), values("letters")
     system = done.system.to_pylist() if done.system is not None else [None] * n
-    failures = {failure.row: failure for failure in done.failures}
+    failed = {failure.row for failure in done.failures}
+    shown = []
     for i, fields in enumerate(rows.to_pylist()):
-        if i in failures:
-            found: list[_Finding] = [(failures[i].code, failures[i].message, None)]
-        else:
-            prompt, response = done.prompt[i].as_py(), done.response[i].as_py()
-            several = [options[i][label] for label in fields["labels"]] if "labels" in fields else [answers[i]]
-            said = [answer for answer in several if answer]
-            row = _Shown(system[i] or "", prompt, response, fields, options[i] or [], said, letters[i])
-            found = [*_space(template, row), *_options(template, row), *_unshown(template, row, case)]
-        for code, message, column in found:
-            text = f"{template.id}: {message}"
-            yield Problem(code, text, place=template.place, task=case.profile.id, column=column)
-
-
-_Finding = tuple[str, str, str | None]
-
-
-def _space(template: Template, row: _Shown) -> Iterator[_Finding]:
-    """Blanks at the joint, and blanks that stand twice although no field of the row has them."""
-    prompt, response, joint = row.prompt, row.response, template.joint
-    own = list(_texts(row.fields))
-    if all(text == text.strip() for text in own):  # else it may be the row's
-        if prompt != (prompt.rstrip() if joint else prompt.rstrip(" \t")):
-            yield "TSR-T011", "the prompt ends in white space, which belongs into `joint`", "prompt"
-        if prompt != prompt.lstrip() or response != response.rstrip():
-            yield "TSR-T011", "white space before the prompt or after the response", "response"
-    if joint and response != response.lstrip():
-        yield "TSR-T011", f"the response begins with white space after the joint {joint!r}", "joint"
-    if not joint and prompt and response and (prompt[-1] + response[0]).isalnum() and response[0].isascii():
-        yield "TSR-T011", f'prompt and response run together: "{prompt[-10:]}{response[:10]}"', "joint"
-    if not any("  " in text for text in own):
-        for text in (row.system, prompt, response):
-            if doubled := _DOUBLED.search(text):
-                around = text[max(doubled.start() - 20, 0) : doubled.end() + 20]
-                yield "TSR-T011", f'blanks stand twice in "{excerpt(around)}"', "blanks"
-
-
-def _options(template: Template, row: _Shown) -> Iterator[_Finding]:
-    """What the prompt shows of the options and of the answer."""
-    if template.inverted:
-        return
-    if not row.options or template.options_shown is None:
-        return
-    asked, said = _plain(row.asked), _plain(row.response)
-    hidden = [option for option in row.options if not _stands_in(option, asked)]
-    if template.options_shown:
-        if hidden:
-            yield "TSR-T012", f'options are shown, but not "{excerpt(hidden[0])}"', "options"
-        for answer in row.answers:
-            if not _stands_in(answer, said) and (row.letter or "?") not in row.response:
-                yield "TSR-T012", f'the response says neither "{excerpt(answer)}" nor its letter', "response"
-    elif not _in_row(row):
-        gold = {*SCHEMAS[template.schema].gold, *GOLD_NAMES}
-        used = {name for text in (template.system, template.prompt) if text for name in inspect(text).names}
-        if used & gold and any(_stands_in(answer, asked) for answer in row.answers):
-            yield "TSR-T012", f'the prompt gives the answer away: "{excerpt(row.answers[0])}"', "answer"
-        if not hidden and len(row.options) > 1:
-            yield "TSR-T012", "all options stand in the prompt, though `options_shown` is false", "options"
-
-
-def _in_row(row: _Shown) -> bool:
-    """Whether the options stand in the row's own texts, as "yes" or "up" may."""
-    own = _plain(" ".join(_texts({k: v for k, v in row.fields.items() if k != "choices"})))
-    return any(_stands_in(option, own) for option in row.options)
-
-
-def _unshown(template: Template, row: _Shown, case: Case) -> Iterator[_Finding]:
-    """Inputs that the task has and the template leaves out."""
-    if template.inverted:
-        return
-    schema, asked = SCHEMAS[template.schema], _plain(row.asked)
-    for field in schema.fields:
-        name = field.name
-        if name in schema.gold or name in UNSHOWN or name not in case.mapped or name == "rejected":
+        if i in failed:
             continue
-        if name in ("choices", "documents") and not template.options_shown:
-            continue
-        if any(_plain(text) not in asked for text in _texts({name: row.fields[name]})):
-            yield "TSR-T013", f"the task has `{name}`, which is not shown", name
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """The texts in a value at any depth; of a message its content."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        inner = [value["content"]] if set(value) == {"role", "content"} else value.values()
-        for item in inner:
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-
-
-def _stands_in(words: str, text: str) -> bool:
-    """Whether words stand in a text that `_plain` gave, not as a part of longer ones."""
-    return re.search(rf"(?<!\w){re.escape(_plain(words))}(?!\w)", text) is not None
-
-
-def _plain(text: str) -> str:
-    """A text without what templates change: case, white space, underscores, JSON's escapes, a full stop at the end."""
-    for written in ("\\n", "\\t", "_"):
-        text = text.replace(written, " ")
-    return " ".join(text.replace('\\"', '"').casefold().split()).rstrip(".")
-
-
-def _words(text: str) -> list[str]:
-    """The words that stand in a template's text, and what its tags print."""
-    spaced = _TAG.sub(lambda tag: " " + re.sub(r"\s+", "", tag[0]) + " ", text)
-    return [word.strip(".,:;!?\"'()").casefold() for word in spaced.split()]
+        said, letter = [str(answers[i])] if answers[i] not in (None, "") else [], [letters[i]] if letters[i] else []
+        if (several := fields.get("labels", fields.get("golds"))) is not None:
+            said = [options[i][number] for number in several]
+            letter = [all_letters[i][number] for number in several]
+        texts = system[i] or "", done.prompt[i].as_py(), done.response[i].as_py()
+        shown.append(Shown(*texts, fields, options[i] or (), types[i] or (), said, letter))
+    return shown, done.failures

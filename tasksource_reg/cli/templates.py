@@ -80,8 +80,8 @@ def check(settings: Settings, query: tuple[str, ...], as_json: bool) -> int:
     """Render the templates that fit QUERY (all without one) on the examples of all tasks that can use them.
 
     Reported are texts that are empty or fail, blanks at the joint or standing twice, options that are not shown as
-    `options_shown` says, answers that the prompt gives away, fields that are left out, templates of one file that are
-    nearly the same, and translations of templates that are not there.
+    `options_shown` says, answers that the prompt gives away, labels with the same response, fields that are left out,
+    templates that are nearly the same, and translations of templates that are not there.
 
     \b
     Examples:
