@@ -131,6 +131,7 @@ def budgets() -> str:
     rows = [
         ("a text", f"{syntax.MAX_BYTES // 1024} KiB, {syntax.MAX_NODES:,} parts"),
         ("nesting", f"{syntax.MAX_DEPTH} expressions, {syntax.MAX_BLOCKS} `for` and `if`"),
+        ("one `if`", f"{syntax.MAX_CASES} `elif`"),
         ("one row: output", f"{environment.MAX_OUTPUT:,} characters"),
         ("one row: loops", f"{environment.MAX_STEPS:,} steps"),
         ("one row: what filters, slices, comparisons and `~` build or read", f"{environment.MAX_WORK:,} characters"),

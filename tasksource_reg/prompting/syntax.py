@@ -22,7 +22,8 @@ MAX_BYTES = 64 * 1024
 MAX_NODES = 4_000
 MAX_DEPTH = 60
 MAX_BLOCKS = 12
-"""Budgets of one text: UTF-8 bytes, nodes, nested expressions, and nested `for` and `if`."""
+MAX_CASES = 100
+"""Budgets of one text: UTF-8 bytes, nodes, nested expressions, nested `for` and `if`, and `elif`s of one `if`."""
 
 LOOP_ATTRIBUTES = ("index", "first", "last")
 RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs", "loop"})
@@ -220,6 +221,8 @@ class _Walk:
         elif isinstance(node, nodes.Neg):
             if not (isinstance(node.node, nodes.Const) and type(node.node.value) is int):
                 self._refuse(node, 'the operator "-"', "minus stands before a whole number only")
+        elif isinstance(node, nodes.If) and len(node.elif_) > MAX_CASES:
+            self.findings.append(Finding("TSR-T005", f"an if with more than {MAX_CASES} elif", line=node.lineno))
         elif isinstance(node, nodes.For):
             if node.test is not None or node.recursive or node.else_:
                 self._refuse(node, "a loop with if, else or recursive", "put an if inside or around the loop")

@@ -45,10 +45,26 @@ def agree(task: TaskProfile, template: Template, made_up: pa.RecordBatch) -> tup
     return expected
 
 
+HEALTH = [HealthCheck.filter_too_much, HealthCheck.too_slow]
+
+
 @pytest.mark.parametrize("schema", sorted(ROWS))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=HEALTH)
 @given(data=st.data())
 def test_random_templates_on_random_rows(schema: str, data: st.DataObject) -> None:
+    random_template_on_random_rows(schema, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schema", sorted(ROWS))
+@settings(max_examples=2500, deadline=None, suppress_health_check=HEALTH)
+@given(data=st.data())
+def test_many_random_templates_on_random_rows(schema: str, data: st.DataObject) -> None:
+    random_template_on_random_rows(schema, data)
+
+
+def random_template_on_random_rows(schema: str, data: st.DataObject) -> None:
+    """Draws a template and rows, and holds the paths against each other."""
     prompt, response = data.draw(templates(schema)), data.draw(templates(schema))
     known = names(schema)
     assume(inspect(prompt, known).tree is not None and inspect(response, known).tree is not None)
