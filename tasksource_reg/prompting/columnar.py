@@ -255,8 +255,10 @@ def _filter(node: nodes.Filter, frame: Frame) -> Column:
     frame.spend(out)
     if node.name in PART_KERNELS:  # comparisons read their right side
         frame.spend(arguments[0])
-    elif isinstance(out.value, bool) if isinstance(out, Constant) else pa.types.is_boolean(out.array.type):
-        frame.spend(value)  # and so do filters that say yes or no, of their value
+    elif node.name == ".split" or (
+        isinstance(out.value, bool) if isinstance(out, Constant) else pa.types.is_boolean(out.array.type)
+    ):
+        frame.spend(value)  # and so do filters that cut their value up, or say yes or no of it
     return out
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice, product, repeat
+from string import ascii_uppercase
 from typing import Any
 
 from jinja2 import Undefined
@@ -120,24 +122,36 @@ def letter(index: int) -> str:
     return out
 
 
-def _marks(mark: Callable[[int], str], n: int) -> list[str]:
-    """What stands before each of n items, and room for the item: ["A. ", "", "\\nB. ", "", ...]."""
-    return [piece for i in range(n) for piece in (("\n" if i else "") + mark(i), "")]
+def _letters() -> Iterator[str]:
+    """A, B, ... without end."""
+    for size in count(1):
+        yield from map("".join, product(ascii_uppercase, repeat=size))
 
 
-_MARKS: dict[str, Callable[[int], str]] = {
-    "lettered": lambda index: f"{letter(index)}. ",
-    "numbered": lambda index: f"{index + 1}. ",
-    "bulleted": lambda index: "- ",
+_MARKS: dict[str, Callable[[], Iterable[str]]] = {
+    "lettered": lambda: (f"{mark}. " for mark in _letters()),
+    "numbered": lambda: (f"{number}. " for number in count(1)),
+    "bulleted": lambda: repeat("- "),
 }
-_FIRST_MARKS = {name: _marks(mark, 64) for name, mark in _MARKS.items()}
+
+
+def _marks(name: str, n: int) -> list[str]:
+    """What stands before each of n items, and room for the item: ["A. ", "", "\\nB. ", "", ...]."""
+    marks = [piece for mark in islice(_MARKS[name](), n) for piece in (f"\n{mark}", "")]
+    if marks:
+        marks[0] = marks[0][1:]
+    return marks
+
+
+_FIRST_MARKS = {name: _marks(name, 64) for name in _MARKS}
 
 
 def _marked(value: Any, name: str) -> str:
     """A line for each item, with its mark; the items are texts already or become such."""
     items = list_of(value, name)
+    bounded(3 * len(items) - 1)
     known = _FIRST_MARKS[name]
-    parts = known[: 2 * len(items)] if 2 * len(items) <= len(known) else _marks(_MARKS[name], len(items))
+    parts = known[: 2 * len(items)] if 2 * len(items) <= len(known) else _marks(name, len(items))
     parts[1::2] = items
     try:
         text = "".join(parts)

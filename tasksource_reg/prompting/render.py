@@ -199,7 +199,7 @@ class Renderer:
         scope = Scope(batch, self.profile, self.template.answers)
         try:
             texts, doubtful, _ = render_slice(self._trees, columns_of(scope), n)
-        except (CannotSay, TooBig, pa.ArrowCapacityError):
+        except (CannotSay, TooBig, BudgetError, pa.ArrowCapacityError):
             if n > _SMALLEST_SLICE:
                 yield from self._columnar(batch.slice(0, n // 2), start)
                 yield from self._columnar(batch.slice(n // 2), start + n // 2)

@@ -8,7 +8,7 @@ of a loop become filters (`.strip`, `.slice`, `.eq`, `~`, `.each`), which the en
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,9 @@ MAX_NODES = 4_000
 MAX_DEPTH = 60
 MAX_BLOCKS = 12
 MAX_CASES = 100
-"""Budgets of one text: UTF-8 bytes, nodes, nested expressions, nested `for` and `if`, and `elif`s of one `if`."""
+MAX_BITS = 64
+"""Budgets of one text: UTF-8 bytes, nodes, nested expressions, nested `for` and `if`, `elif`s of one `if`, bits of a
+number."""
 
 LOOP_ATTRIBUTES = ("index", "first", "last")
 RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs", "loop"})
@@ -92,26 +94,17 @@ def inspect(source: str, scope: Collection[str] | None = None) -> Inspection:
         source: the template's text.
         scope: the names that may stand free; None leaves names unchecked.
     """
-    if not _is_text(source):
-        return _broken("TSR-T001", "half a surrogate pair stands in the text")
     if "\r" in source:
-        return _broken("TSR-T002", "a carriage return may not stand in a template")
-    if len(source.encode()) > MAX_BYTES:
-        return _broken("TSR-T005", f"the text is larger than {MAX_BYTES // 1024} KiB")
-    try:
-        tree = _PARSER.parse(source)
-    except jinja2.TemplateSyntaxError as exc:
-        return _broken("TSR-T001", f"Jinja: {exc.message}", line=exc.lineno)
-    except RecursionError:
-        return _broken("TSR-T005", "expressions nest too deep")
-    except ValueError as exc:  # a number of thousands of digits
-        return _broken("TSR-T001", f"a literal that cannot be read: {excerpt(str(exc))}")
-    walk = _Walk()
-    walk.run(tree)
-    if not walk.findings:
-        walk.parts_of_constants(tree)
-    if walk.findings:
-        return Inspection(None, frozenset(), tuple(walk.findings))
+        return _broken(Finding("TSR-T002", "a carriage return may not stand in a template"))
+    tree = parsed(_PARSER, source)
+    if isinstance(tree, Finding):
+        return _broken(tree)
+    check = _Walk()
+    check.run(tree)
+    if not check.findings:
+        check.parts_of_constants(tree)
+    if check.findings:
+        return Inspection(None, frozenset(), tuple(check.findings))
     names = frozenset(meta.find_undeclared_variables(tree))
     findings = []
     for name in sorted(names - set(scope)) if scope is not None else ():
@@ -127,43 +120,95 @@ def inspect(source: str, scope: Collection[str] | None = None) -> Inspection:
     return Inspection(None if findings else tree, names, tuple(findings))
 
 
+def parsed(parser: jinja2.Environment, source: str) -> nodes.Template | Finding:
+    """The tree of a text, or why there is none; content never raises.
+
+    Args:
+        parser: the environment whose syntax it is.
+        source: the template's text.
+    """
+    if not _is_text(source):
+        return Finding("TSR-T001", "half a surrogate pair stands in the text")
+    if len(source.encode()) > MAX_BYTES:
+        return Finding("TSR-T005", f"the text is larger than {MAX_BYTES // 1024} KiB")
+    try:
+        return parser.parse(source)
+    except jinja2.TemplateSyntaxError as exc:
+        return Finding("TSR-T001", f"Jinja: {exc.message}", line=exc.lineno)
+    except RecursionError:
+        return Finding("TSR-T005", "expressions nest too deep")
+    except ValueError as exc:  # a number of thousands of digits
+        return Finding("TSR-T001", f"a literal that cannot be read: {excerpt(str(exc))}")
+
+
 def _is_text(value: str) -> bool:
     """Whether a string can be written as UTF-8."""
     return not any("\ud800" <= char <= "\udfff" for char in value) if not value.isascii() else True
 
 
-def _broken(code: str, message: str, line: int = 1) -> Inspection:
-    return Inspection(None, frozenset(), (Finding(code, message, line=line),))
+def _broken(finding: Finding) -> Inspection:
+    return Inspection(None, frozenset(), (finding,))
+
+
+def is_huge(node: nodes.Node) -> bool:
+    """Whether a node is a whole number that Python may refuse to write out again, such as one in 60,000 hex digits."""
+    return isinstance(node, nodes.Const) and isinstance(node.value, int) and node.value.bit_length() > MAX_BITS
+
+
+class OverBudget(Exception):
+    """A tree that is over a budget of texts, as a finding."""
+
+    def __init__(self, message: str, node: nodes.Node) -> None:
+        super().__init__(message)
+        self.finding = Finding("TSR-T005", message, line=node.lineno)
+
+
+def walk(tree: nodes.Template, known: tuple[type[nodes.Node], ...]) -> Iterator[tuple[nodes.Node, nodes.Node]]:
+    """The nodes of a tree, each with its parent, in order and without recursion, so that depth is a finding, no crash.
+
+    Args:
+        tree: what was parsed.
+        known: kinds of nodes that are looked into; others are given, and what they hold is not.
+
+    Raises:
+        OverBudget: the tree is too large or too deep.
+    """
+    stack: list[tuple[nodes.Node, nodes.Node, int, int]] = [(tree, tree, 0, 0)]
+    count = 0
+    while stack:
+        node, parent, depth, blocks = stack.pop()
+        count += 1
+        blocks += isinstance(node, (nodes.For, nodes.If))
+        depth = depth + 1 if isinstance(node, nodes.Expr) else 0
+        if count > MAX_NODES:
+            raise OverBudget(f"more than {MAX_NODES:,} parts", node)
+        if depth > MAX_DEPTH or blocks > MAX_BLOCKS:
+            raise OverBudget(f"{'expressions' if depth > MAX_DEPTH else 'if and for'} nest too deep", node)
+        if isinstance(node, nodes.If) and len(node.elif_) > MAX_CASES:
+            raise OverBudget(f"an if with more than {MAX_CASES} elif", node)
+        yield node, parent
+        if isinstance(node, known):
+            stack += [(child, node, depth, blocks) for child in reversed(list(node.iter_child_nodes()))]
 
 
 class _Walk:
-    """One pass over a tree without recursion, so that depth is a finding and no crash."""
+    """What is wrong in a tree."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
     def run(self, tree: nodes.Template) -> None:
         """Visits every node."""
-        stack: list[tuple[nodes.Node, nodes.Node, int, int]] = [(tree, tree, 0, 0)]
-        count = 0
-        while stack:
-            node, parent, depth, blocks = stack.pop()
-            count += 1
-            blocks += isinstance(node, (nodes.For, nodes.If))
-            depth = depth + 1 if isinstance(node, nodes.Expr) else 0
-            if count > MAX_NODES:
-                self.findings.append(Finding("TSR-T005", f"more than {MAX_NODES:,} parts", line=node.lineno))
-                return
-            if depth > MAX_DEPTH or blocks > MAX_BLOCKS:
-                what = "expressions" if depth > MAX_DEPTH else "if and for"
-                self.findings.append(Finding("TSR-T005", f"{what} nest too deep", line=node.lineno))
-                return
-            if not isinstance(node, (*_EXPRESSIONS, *_STATEMENTS)):
-                self._refuse_kind(node)
-                continue
-            self._node(node, parent)
-            stack += [(child, node, depth, blocks) for child in reversed(list(node.iter_child_nodes()))]
-        self.findings.sort(key=lambda f: f.line)
+        known = (*_EXPRESSIONS, *_STATEMENTS)
+        try:
+            for node, parent in walk(tree, known):
+                if isinstance(node, known):
+                    self._node(node, parent)
+                else:
+                    self._refuse_kind(node)
+            self.findings.sort(key=lambda f: f.line)
+        except OverBudget as exc:
+            self.findings.append(exc.finding)
 
     def parts_of_constants(self, tree: nodes.Template) -> None:
         """Refuses what Jinja would compute while it compiles, where an item that is not there is no error of a row.
@@ -194,7 +239,9 @@ class _Walk:
         if isinstance(node, nodes.Name):
             self._name(node, parent)
         elif isinstance(node, nodes.Const):
-            if not isinstance(node.value, (str, int, type(None))):
+            if is_huge(node):
+                self._refuse(node, f"a number of more than {MAX_BITS} bits")
+            elif not isinstance(node.value, (str, int, type(None))):
                 self._refuse(node, f"the constant {excerpt(node.value, 20)}", "use whole numbers and text")
             elif isinstance(node.value, str) and not _is_text(node.value):
                 self._refuse(node, "half a surrogate pair", "write the character itself")
@@ -221,8 +268,6 @@ class _Walk:
         elif isinstance(node, nodes.Neg):
             if not (isinstance(node.node, nodes.Const) and type(node.node.value) is int):
                 self._refuse(node, 'the operator "-"', "minus stands before a whole number only")
-        elif isinstance(node, nodes.If) and len(node.elif_) > MAX_CASES:
-            self.findings.append(Finding("TSR-T005", f"an if with more than {MAX_CASES} elif", line=node.lineno))
         elif isinstance(node, nodes.For):
             if node.test is not None or node.recursive or node.else_:
                 self._refuse(node, "a loop with if, else or recursive", "put an if inside or around the loop")
@@ -279,21 +324,22 @@ def normalized(tree: nodes.Template) -> nodes.Template:
     for loop in list(tree.find_all(nodes.For)):
         weight = 1 + sum(1 for part in loop.body for _ in part.find_all(nodes.Node))
         loop.iter = _as_filter(loop.iter, ".each", [nodes.Const(weight, lineno=loop.lineno)])
-    _rewrite(tree)
+    rewrite(tree, _replaced)
     return tree
 
 
-def _rewrite(node: nodes.Node) -> None:
-    for name in node.fields:
-        value = getattr(node, name)
+def rewrite(tree: nodes.Node, replaced: Callable[[nodes.Node], nodes.Node]) -> None:
+    """Puts in the place of each node below `tree` what `replaced` makes of it, innermost nodes first."""
+    for name in tree.fields:
+        value = getattr(tree, name)
         if isinstance(value, nodes.Node):
-            _rewrite(value)
-            setattr(node, name, _replaced(value))
+            rewrite(value, replaced)
+            setattr(tree, name, replaced(value))
         elif isinstance(value, list):
             for child in value:
                 if isinstance(child, nodes.Node):
-                    _rewrite(child)
-            setattr(node, name, [_replaced(child) if isinstance(child, nodes.Node) else child for child in value])
+                    rewrite(child, replaced)
+            setattr(tree, name, [replaced(child) if isinstance(child, nodes.Node) else child for child in value])
 
 
 def _replaced(node: nodes.Node) -> nodes.Node:

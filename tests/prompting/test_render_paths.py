@@ -200,6 +200,13 @@ def test_text_beyond_the_budgets_fails_on_every_path() -> None:
     assert [(row, code) for row, code, _ in failures] == [(1, "TSR-T005")]
 
 
+def test_a_kernel_that_meets_a_budget_leaves_the_row_to_jinja() -> None:
+    each = Template("x/y", None, "classification", "{{ text" + " | json" * 24 + " }}", "{{ answer }}")
+    made_up = batch("classification", [{"text": text, "label": 0} for text in ('"' * 1000, "a")])
+    *_, failures = agree(profile("classification"), each, made_up)
+    assert [(row, code) for row, code, _ in failures] == [(0, "TSR-T005"), (1, "TSR-T005")]
+
+
 def test_python_values_are_those_of_arrow() -> None:
     for schema in ROWS:
         made_up = batch(schema, [*rows(schema), {}])

@@ -1,0 +1,42 @@
+"""What plain Jinja makes of a template of another project, told by the rules of its home."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import jinja2
+
+from tasksource_reg.interop.foreign_templates import GUARD
+
+
+def most_frequent(items: list[Any]) -> list[Any] | None:
+    counts = Counter(items)
+    return [item for item in counts if counts[item] == max(counts.values())] or None
+
+
+def environment() -> jinja2.Environment:
+    """Jinja with its own defaults, and the three names that the home adds."""
+    plain = jinja2.Environment()
+    plain.globals["zip"] = zip
+    plain.filters |= {"choice": random.choice, "most_frequent": most_frequent}
+    return plain
+
+
+PLAIN = environment()
+
+
+def texts(source: str, choices: str | None, row: dict[str, Any]) -> tuple[str, ...]:
+    """The parts of a rendered row.
+
+    Raises:
+        Exception: whatever plain Jinja raises.
+    """
+    row = {name: cell.replace("|||", GUARD) if isinstance(cell, str) else cell for name, cell in row.items()}
+    row["answer_choices"] = None if choices is None else cut(PLAIN.from_string(choices).render(**row))
+    return tuple(cut(PLAIN.from_string(source).render(**row)))
+
+
+def cut(text: str) -> list[str]:
+    return [part.strip().replace(GUARD, "|||") for part in text.split("|||")]
