@@ -15,7 +15,7 @@ import jinja2
 from jinja2 import nodes
 
 from tasksource_reg.errors import did_you_mean, excerpt
-from tasksource_reg.prompting.syntax import MAX_BITS, Finding, OverBudget, is_huge, parsed, rewrite, walk
+from tasksource_reg.prompting.syntax import MAX_BITS, Finding, OverBudget, is_huge, parsed, parser, rewrite, walk
 
 CALLABLE = ("dict", "namespace", "range", "zip")
 """Names that may be called."""
@@ -60,7 +60,7 @@ _KNOWN = (
     nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow,
 )  # fmt: skip
 
-_PARSER = jinja2.Environment()
+_PARSER = parser()
 
 
 @dataclass(frozen=True, slots=True)

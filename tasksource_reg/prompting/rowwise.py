@@ -245,9 +245,9 @@ class _Writer:
                 if piece.constant and pieces and pieces[-1].constant:
                     piece = self._constant(pieces.pop().value + piece.value)
                 pieces.append(piece)
-            if len(pieces) >= _JOINED_AT_ONCE:
-                pieces = [self._joined(pieces)]
-                self._spend_on(pieces[0])
+                if len(pieces) >= _JOINED_AT_ONCE:
+                    pieces = [self._joined(pieces)]
+                    self._spend_on(pieces[0])
         return self._joined(pieces)
 
     def _joined(self, pieces: list[_Operand]) -> _Operand:

@@ -14,6 +14,8 @@ from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
 
 from tasksource_reg.errors import did_you_mean, excerpt
 from tasksource_reg.prompting.filters import FILTERS, METHODS, TESTS, Filter
@@ -82,7 +84,23 @@ def _never(*_: object) -> None:
     """Stands for every filter while names are looked up; needing the context keeps it from being run then."""
 
 
-_PARSER = jinja2.Environment(keep_trailing_newline=True)
+class _Counted(Extension):
+    """Stops the parser where a text has more tokens than `MAX_NODES` parts could have."""
+
+    def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
+        """The tokens, counted as the parser asks for them."""
+        for count, token in enumerate(stream):
+            if count > 3 * MAX_NODES:
+                raise OverBudget(f"more than {MAX_NODES:,} parts", token.lineno)
+            yield token
+
+
+def parser(**options: bool) -> jinja2.Environment:
+    """An environment for `parsed`, with options of Jinja's."""
+    return jinja2.Environment(extensions=[_Counted], **options)  # type: ignore[arg-type]
+
+
+_PARSER = parser(keep_trailing_newline=True)
 _PARSER.filters = dict.fromkeys(FILTERS, _never)
 _PARSER.tests = dict(TESTS)
 
@@ -120,11 +138,11 @@ def inspect(source: str, scope: Collection[str] | None = None) -> Inspection:
     return Inspection(None if findings else tree, names, tuple(findings))
 
 
-def parsed(parser: jinja2.Environment, source: str) -> nodes.Template | Finding:
+def parsed(environment: jinja2.Environment, source: str) -> nodes.Template | Finding:
     """The tree of a text, or why there is none; content never raises.
 
     Args:
-        parser: the environment whose syntax it is.
+        environment: from `parser`.
         source: the template's text.
     """
     if not _is_text(source):
@@ -132,7 +150,9 @@ def parsed(parser: jinja2.Environment, source: str) -> nodes.Template | Finding:
     if len(source.encode()) > MAX_BYTES:
         return Finding("TSR-T005", f"the text is larger than {MAX_BYTES // 1024} KiB")
     try:
-        return parser.parse(source)
+        return environment.parse(source)
+    except OverBudget as exc:
+        return exc.finding
     except jinja2.TemplateSyntaxError as exc:
         return Finding("TSR-T001", f"Jinja: {exc.message}", line=exc.lineno)
     except RecursionError:
@@ -158,9 +178,9 @@ def is_huge(node: nodes.Node) -> bool:
 class OverBudget(Exception):
     """A tree that is over a budget of texts, as a finding."""
 
-    def __init__(self, message: str, node: nodes.Node) -> None:
+    def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
-        self.finding = Finding("TSR-T005", message, line=node.lineno)
+        self.finding = Finding("TSR-T005", message, line=line)
 
 
 def walk(tree: nodes.Template, known: tuple[type[nodes.Node], ...]) -> Iterator[tuple[nodes.Node, nodes.Node]]:
@@ -181,11 +201,11 @@ def walk(tree: nodes.Template, known: tuple[type[nodes.Node], ...]) -> Iterator[
         blocks += isinstance(node, (nodes.For, nodes.If))
         depth = depth + 1 if isinstance(node, nodes.Expr) else 0
         if count > MAX_NODES:
-            raise OverBudget(f"more than {MAX_NODES:,} parts", node)
+            raise OverBudget(f"more than {MAX_NODES:,} parts", node.lineno)
         if depth > MAX_DEPTH or blocks > MAX_BLOCKS:
-            raise OverBudget(f"{'expressions' if depth > MAX_DEPTH else 'if and for'} nest too deep", node)
+            raise OverBudget(f"{'expressions' if depth > MAX_DEPTH else 'if and for'} nest too deep", node.lineno)
         if isinstance(node, nodes.If) and len(node.elif_) > MAX_CASES:
-            raise OverBudget(f"an if with more than {MAX_CASES} elif", node)
+            raise OverBudget(f"an if with more than {MAX_CASES} elif", node.lineno)
         yield node, parent
         if isinstance(node, known):
             stack += [(child, node, depth, blocks) for child in reversed(list(node.iter_child_nodes()))]

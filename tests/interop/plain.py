@@ -27,15 +27,21 @@ def environment() -> jinja2.Environment:
 PLAIN = environment()
 
 
-def texts(source: str, choices: str | None, row: dict[str, Any]) -> tuple[str, ...]:
-    """The parts of a rendered row.
+def guarded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows whose own separators are not taken for the template's."""
+    return [
+        {name: cell.replace("|||", GUARD) if isinstance(cell, str) else cell for name, cell in row.items()}
+        for row in rows
+    ]
 
-    Raises:
-        Exception: whatever plain Jinja raises.
-    """
-    row = {name: cell.replace("|||", GUARD) if isinstance(cell, str) else cell for name, cell in row.items()}
-    row["answer_choices"] = None if choices is None else cut(PLAIN.from_string(choices).render(**row))
-    return tuple(cut(PLAIN.from_string(source).render(**row)))
+
+def render(text: jinja2.Template, choices: jinja2.Template | None, row: dict[str, Any]) -> tuple[str, ...] | None:
+    """The parts of a guarded row, by compiled templates; None where plain Jinja raises."""
+    try:
+        given = None if choices is None else cut(choices.render(**row))
+        return tuple(cut(text.render(**row, answer_choices=given)))
+    except Exception:
+        return None
 
 
 def cut(text: str) -> list[str]:

@@ -121,6 +121,14 @@ def test_constants_are_computed_once_and_names_may_be_set_anew() -> None:
     assert made.render({"v": ["x", "y"]}, 2) == ["a, bx12x", "a, by12y"]
 
 
+def test_a_text_of_many_pieces_is_measured_as_it_grows() -> None:
+    made = row_text("{{ v }}, " * 100)
+    assert made.render({"v": ["ab"]}, 1) == ["ab, " * 100]
+    widths = [line.count(",") for line in made.source.splitlines() if "join((" in line]
+    assert max(widths) < 20 and len(widths) > 6
+    assert made.source.count("over()") == len(widths) - 1
+
+
 def test_the_deepest_nesting_compiles() -> None:
     deep = "{{ " + "v and (" * 50 + "v" + ")" * 50 + " }}"
     made = row_text("{% if v %}" * 6 + "{% for x in w %}" * 6 + deep + "{% endfor %}" * 6 + "{% endif %}" * 6)
