@@ -18,7 +18,10 @@ from tasksource_reg.errors import did_you_mean, excerpt
 from tasksource_reg.prompting.syntax import MAX_BITS, Finding, OverBudget, is_huge, parsed, parser, rewrite, walk
 
 CALLABLE = ("dict", "namespace", "range", "zip")
-"""Names that may be called."""
+"""Names that may be called; a mention without a call means the row's own value of that name."""
+
+CALLED = "_called_"
+"""Stands before such names where they are called."""
 
 FILTERS = (
     *("abs", "capitalize", "choice", "count", "d", "default", "dictsort", "first", "float", "format"),
@@ -111,7 +114,7 @@ def _wrong(node: nodes.Node, parent: nodes.Node) -> list[Finding]:
         return [_refused(node, "a call of something that is no method")]
     if isinstance(node, nodes.Name) and node.name in _RESERVED:
         return [_refused(node, f'the name "{node.name}"')]
-    if isinstance(node, nodes.Name) and node.name.startswith("__"):
+    if isinstance(node, nodes.Name) and node.name.startswith(("__", CALLED)):
         return [_refused(node, f'the name "{excerpt(node.name, 30)}"')]
     if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
         return [_refused(node, f'the name "{excerpt(node.attr, 30)}"')]
@@ -205,6 +208,8 @@ def _replaced(node: nodes.Node) -> nodes.Node:
     if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
         method = node.node
         return nodes.Filter(method.node, f".{method.attr}", node.args, node.kwargs, None, None, lineno=node.lineno)
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
+        node.node.name = CALLED + node.node.name
     if isinstance(node, nodes.Concat):
         return nodes.Filter(node.nodes[0], "~", node.nodes[1:], [], None, None, lineno=node.lineno)
     return node

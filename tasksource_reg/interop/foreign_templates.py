@@ -26,8 +26,8 @@ from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Namespace
 
-from tasksource_reg.errors import Problem, excerpt, raise_problems
-from tasksource_reg.interop.foreign_syntax import CALLABLE, TESTS, prepared, read
+from tasksource_reg.errors import Problem, error, excerpt, raise_problems
+from tasksource_reg.interop.foreign_syntax import CALLABLE, CALLED, TESTS, prepared, read
 from tasksource_reg.interop.foreign_values import filters, operate, reads_no_attribute
 from tasksource_reg.keyed import draw, stream_key
 from tasksource_reg.prompting.environment import MAX_OUTPUT, MAX_STEPS
@@ -78,10 +78,15 @@ class _RowContext(Context):
     def start(self, values: dict[str, Any], row: int) -> None:
         """Makes the context new for a row."""
         self.parent = values
+        self.row = row
+        self.picks = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Makes the context new for another text of the row, whose picks go on."""
         self.vars.clear()
         self.exported_vars.clear()
-        self.row = row
-        self.steps = self.picks = 0
+        self.steps = 0
 
     def draw(self, n: int) -> int:
         """A number below n, by the row's next draw."""
@@ -161,7 +166,7 @@ class ForeignEnvironment(SandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__()
         known = {**self.globals, "namespace": RowNamespace, "zip": zip}
-        self.globals = {name: known[name] for name in CALLABLE}
+        self.globals = {CALLED + name: known[name] for name in CALLABLE}
         self.filters = {**filters(self.format), ".each": _each, ".counters": _counters}
         self.tests = {name: self.tests[name] for name in TESTS}
 
@@ -202,7 +207,7 @@ class ForeignEnvironment(SandboxedEnvironment):
         return self.undefined(obj=obj, name=argument)
 
     def call(self, context: Context, function: Any, /, *arguments: Any, **named: Any) -> Any:
-        """Calls one of the few names that may be called; a row's own value of such a name cannot be."""
+        """Calls one of the few names that may be called."""
         if not any(function is known for known in self.globals.values()):
             raise SecurityError("a call of something that is no function")
         return function(*arguments, **named)
@@ -229,7 +234,11 @@ class _Text:
         tree = prepared(foreign.tree)
         for node in [tree, *tree.find_all(nodes.Node)]:
             node.environment = ENVIRONMENT
-        template = jinja2.Template.from_code(ENVIRONMENT, ENVIRONMENT.compile(tree, name, f"<{name}>"), {})
+        try:
+            code = ENVIRONMENT.compile(tree, name, f"<{name}>")
+        except (jinja2.TemplateError, SyntaxError) as exc:  # such as a loop over a name `loop`
+            raise error("TSR-T001", f"{name}: Jinja: {excerpt(str(exc))}") from exc
+        template = jinja2.Template.from_code(ENVIRONMENT, code, {})
         self._root: Callable[[Context], Iterator[str]] = template.root_render_func
 
     def render(self, context: _RowContext) -> str:
@@ -322,7 +331,7 @@ class ForeignTemplate:
             try:
                 if self._choices is not None:
                     values["answer_choices"] = list(self._cut(self._choices.render(context)))
-                    context.start(values, row)
+                    context.clear()
                 yield self._cut(self._text.render(context))
             except Exception as exc:
                 yield exc.with_traceback(None)

@@ -38,6 +38,7 @@ _EXPRESSIONS = (
 )  # fmt: skip
 _VARYING = (nodes.Name, nodes.Filter, nodes.Call, nodes.Compare, nodes.Concat, nodes.Slice)
 """What stands in an expression that Jinja does not compute while it compiles."""
+_BLOCKS = (nodes.For, nodes.If, nodes.With, nodes.AssignBlock, nodes.FilterBlock)
 _STATEMENTS = (nodes.Template, nodes.Output, nodes.If, nodes.For, nodes.Assign)
 
 _REFUSED: dict[type[nodes.Node], tuple[str, str]] = {
@@ -198,12 +199,12 @@ def walk(tree: nodes.Template, known: tuple[type[nodes.Node], ...]) -> Iterator[
     while stack:
         node, parent, depth, blocks = stack.pop()
         count += 1
-        blocks += isinstance(node, (nodes.For, nodes.If))
+        blocks += isinstance(node, _BLOCKS)
         depth = depth + 1 if isinstance(node, nodes.Expr) else 0
         if count > MAX_NODES:
             raise OverBudget(f"more than {MAX_NODES:,} parts", node.lineno)
         if depth > MAX_DEPTH or blocks > MAX_BLOCKS:
-            raise OverBudget(f"{'expressions' if depth > MAX_DEPTH else 'if and for'} nest too deep", node.lineno)
+            raise OverBudget(f"{'expressions' if depth > MAX_DEPTH else 'blocks'} nest too deep", node.lineno)
         if isinstance(node, nodes.If) and len(node.elif_) > MAX_CASES:
             raise OverBudget(f"an if with more than {MAX_CASES} elif", node.lineno)
         yield node, parent

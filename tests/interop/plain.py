@@ -11,9 +11,12 @@ import jinja2
 from tasksource_reg.interop.foreign_templates import GUARD
 
 
-def most_frequent(items: list[Any]) -> list[Any] | None:
+def most_frequent(items: Any) -> list[Any] | None:
+    """The values that occur most often; nothing for what is empty, of whatever kind."""
+    if not items:
+        return None
     counts = Counter(items)
-    return [item for item in counts if counts[item] == max(counts.values())] or None
+    return [item for item in counts if counts[item] == max(counts.values())]
 
 
 def environment() -> jinja2.Environment:
