@@ -15,7 +15,7 @@ import jinja2
 from jinja2 import nodes
 
 from tasksource_reg.errors import did_you_mean, excerpt
-from tasksource_reg.prompting.syntax import MAX_BITS, Finding, OverBudget, is_huge, parsed, parser, rewrite, walk
+from tasksource_reg.prompting.trees import MAX_BITS, Finding, OverBudget, is_huge, parsed, parser, rewrite, walk
 
 CALLABLE = ("dict", "namespace", "range", "zip")
 """Names that may be called; a mention without a call means the row's own value of that name."""

@@ -17,7 +17,7 @@ from tasksource_reg.prompting.environment import ROW_ERRORS, compiled
 from tasksource_reg.prompting.filters import MAX_TEXT, BudgetError
 from tasksource_reg.prompting.frames import CannotSay, TooBig, Value
 from tasksource_reg.prompting.rowwise import RowText
-from tasksource_reg.prompting.syntax import MAX_BYTES
+from tasksource_reg.prompting.trees import MAX_BYTES
 
 SCOPE = frozenset({"text", "options", "entities", "ask", "languages"})
 """The names that escapes and bombs may count on."""
