@@ -20,7 +20,7 @@ from tasksource_reg.authoring.json_schema import FORMATS, schema_text
 from tasksource_reg.error_codes import CODES
 from tasksource_reg.errors import EXIT_FINDINGS, EXIT_SOURCE, EXIT_USAGE
 from tasksource_reg.ops.reference import describe, described
-from tasksource_reg.prompting import environment, filters, scope, shapes, syntax
+from tasksource_reg.prompting import environment, filters, scope, shapes, trees
 from tasksource_reg.provenance import licence_table, licence_texts
 from tasksource_reg.provenance.passport import COLUMN
 from tasksource_reg.schemas import SCHEMAS
@@ -129,8 +129,9 @@ def names() -> str:
 def budgets() -> str:
     """The budgets of texts and rows."""
     rows = [
-        ("a text", f"{syntax.MAX_BYTES // 1024} KiB, {syntax.MAX_NODES:,} parts"),
-        ("nesting", f"{syntax.MAX_DEPTH} expressions, {syntax.MAX_BLOCKS} `for` and `if`"),
+        ("a text", f"{trees.MAX_BYTES // 1024} KiB, {trees.MAX_NODES:,} parts"),
+        ("nesting", f"{trees.MAX_DEPTH} expressions, {trees.MAX_BLOCKS} `for` and `if`"),
+        ("one `if`", f"{trees.MAX_CASES} `elif`"),
         ("one row: output", f"{environment.MAX_OUTPUT:,} characters"),
         ("one row: loops", f"{environment.MAX_STEPS:,} steps"),
         ("one row: what filters, slices, comparisons and `~` build or read", f"{environment.MAX_WORK:,} characters"),

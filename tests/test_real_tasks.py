@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from tasksource_reg.authoring.lock import split_counts
-from tasksource_reg.authoring.overlap import shared_rows
 from tasksource_reg.errors import TsrError
+from tasksource_reg.likeness import shared_rows
 from tasksource_reg.registry import Registry, TaskInfo
 from tasksource_reg.workspace import Workspace
 

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from tasksource_reg.nested import Ints, Mask, child_of, plain, relist, take, unlist, valid_of
 from tasksource_reg.prompting.column_text import Kernel
 from tasksource_reg.prompting.columns import item_texts, kind, lists, printed, text
-from tasksource_reg.prompting.filters import FORMAT_PIECE, letter
+from tasksource_reg.prompting.filters import FORMAT_PIECE, MAX_TEXT, letter
 from tasksource_reg.prompting.frames import CannotSay, Column, Frame, TooBig, Value
 from tasksource_reg.prompting.scope import Constant
-from tasksource_reg.text_kernels.assemble import Piece, as_array, chosen, filled, glued, places, runs_glued
+from tasksource_reg.text_kernels.assemble import Piece, as_array, byte_sizes, chosen, filled, glued, places, runs_glued
 
 _MOST_ITEMS = 4096
 """Longest list whose marks (A., B., ...) are made beforehand; longer ones go by the row path."""
@@ -64,9 +64,21 @@ def _one_of(frame: Frame, value: Column, arguments: list[Column]) -> Column:
     return Value(runs_glued(as_array(glued([between, items]), len(items)), offsets))
 
 
+def _room(sep: Piece, offsets: Ints) -> None:
+    """Refuses separators that alone are more than one filter may build, before they are laid out.
+
+    Raises:
+        TooBig: so is a row's.
+    """
+    sizes = len(sep) if isinstance(sep, str) else byte_sizes(sep)
+    if (np.diff(offsets) * sizes).max(initial=0) > MAX_TEXT:
+        raise TooBig
+
+
 def _join(frame: Frame, value: Column, arguments: list[Column]) -> Column:
     items, offsets = item_texts(frame, value, "join")
     sep = text(frame, arguments[0]) if arguments else ""
+    _room(sep, offsets)
     if isinstance(sep, str) and not sep:
         return Value(runs_glued(items, offsets))
     return Value(filled(plain(pc.binary_join(relist(offsets, filled(items)), sep))))
@@ -109,6 +121,7 @@ def _zip_lines(frame: Frame, value: Column, arguments: list[Column]) -> Column:
     left, offsets = item_texts(frame, value, "zip_lines")
     right, others = item_texts(frame, arguments[0], "zip_lines")
     sep = text(frame, arguments[1])
+    _room(sep, offsets)
     uneven = np.diff(offsets) != np.diff(others)
     if uneven.any():
         frame.doubt(uneven)

@@ -21,9 +21,18 @@ from tasksource_reg.prompting.column_parts import PART_KERNELS, item, part
 from tasksource_reg.prompting.column_text import BY_PYTHON, TEXT_KERNELS, Kernel
 from tasksource_reg.prompting.columns import by_python, choose, text, truth, value_of
 from tasksource_reg.prompting.environment import ENVIRONMENT, MAX_OUTPUT, PLAIN_FILTERS, ROW_ERRORS
-from tasksource_reg.prompting.frames import CannotSay, Column, Frame, Run, TooBig, Value
+from tasksource_reg.prompting.frames import MAX_BYTES, CannotSay, Column, Frame, Run, TooBig, Value
 from tasksource_reg.prompting.scope import Constant
-from tasksource_reg.text_kernels.assemble import Piece, as_array, byte_sizes, chosen, glued, is_blank, runs_glued
+from tasksource_reg.text_kernels.assemble import (
+    Piece,
+    as_array,
+    byte_sizes,
+    chosen,
+    glued,
+    is_blank,
+    runs_glued,
+    total_bytes,
+)
 
 KERNELS: dict[str, Kernel] = TEXT_KERNELS | LIST_KERNELS | PART_KERNELS
 """Filters of the normalized tree that have kernels."""
@@ -94,6 +103,9 @@ def body(parts: list[nodes.Node], frame: Frame) -> Piece:
         except CannotSay as exc:
             exc.line = exc.line or node.lineno
             raise
+    size = sum(len(p) * frame.size if isinstance(p, str) else total_bytes(p) for p in pieces)
+    if size > min(MAX_BYTES, 4 * MAX_OUTPUT * frame.size):
+        raise TooBig
     return glued(pieces)
 
 
@@ -255,8 +267,10 @@ def _filter(node: nodes.Filter, frame: Frame) -> Column:
     frame.spend(out)
     if node.name in PART_KERNELS:  # comparisons read their right side
         frame.spend(arguments[0])
-    elif isinstance(out.value, bool) if isinstance(out, Constant) else pa.types.is_boolean(out.array.type):
-        frame.spend(value)  # and so do filters that say yes or no, of their value
+    elif node.name == ".split" or (
+        isinstance(out.value, bool) if isinstance(out, Constant) else pa.types.is_boolean(out.array.type)
+    ):
+        frame.spend(value)  # and so do filters that cut their value up, or say yes or no of it
     return out
 
 

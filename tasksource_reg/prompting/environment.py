@@ -33,7 +33,7 @@ from tasksource_reg.prompting.filters import (
 from tasksource_reg.prompting.syntax import LOOP_ATTRIBUTES, inspect, normalized
 
 MAX_OUTPUT = 1 << 20
-MAX_STEPS = 2_000_000
+MAX_STEPS = 1_000_000
 MAX_WORK = 8 << 20
 """Budgets of one text on one row: characters of output, parts of loop bodies that run, characters and
 items that filters, slices, comparisons and `~` build or read."""
@@ -78,14 +78,17 @@ class RowContext(Context):
 
 
 def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that counts against the row's budget what it builds, or what it looks through for a yes or no."""
+    """A filter that counts against the row's budget what it builds, or the text that it looks through for less."""
 
     @pass_context
     def call(context: RowContext, value: Any, *arguments: Any) -> Any:
         out = function(value, *arguments)
-        seen = value if isinstance(out, bool) else out
-        if isinstance(seen, (str, list)):
-            _spend(context, len(seen))
+        if type(out) is str:
+            _spend(context, len(out))
+        elif isinstance(out, list):
+            _spend(context, len(out) + len(value) if isinstance(value, str) else len(out))
+        elif isinstance(out, bool) and isinstance(value, (str, list)):
+            _spend(context, len(value))
         return out
 
     return call

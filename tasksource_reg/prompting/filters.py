@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import count, islice, product, repeat
+from string import ascii_uppercase
 from typing import Any
 
 from jinja2 import Undefined
@@ -121,9 +122,43 @@ def letter(index: int) -> str:
     return out
 
 
-@lru_cache(maxsize=256)
-def _letters(n: int) -> tuple[str, ...]:
-    return tuple(letter(i) for i in range(n))
+def _letters() -> Iterator[str]:
+    """A, B, ... without end."""
+    for size in count(1):
+        yield from map("".join, product(ascii_uppercase, repeat=size))
+
+
+_MARKS: dict[str, Callable[[], Iterable[str]]] = {
+    "lettered": lambda: (f"{mark}. " for mark in _letters()),
+    "numbered": lambda: (f"{number}. " for number in count(1)),
+    "bulleted": lambda: repeat("- "),
+}
+
+
+def _marks(name: str, n: int) -> list[str]:
+    """What stands before each of n items, and room for the item: ["A. ", "", "\\nB. ", "", ...]."""
+    marks = [piece for mark in islice(_MARKS[name](), n) for piece in (f"\n{mark}", "")]
+    if marks:
+        marks[0] = marks[0][1:]
+    return marks
+
+
+_FIRST_MARKS = {name: _marks(name, 64) for name in _MARKS}
+
+
+def _marked(value: Any, name: str) -> str:
+    """A line for each item, with its mark; the items are texts already or become such."""
+    items = list_of(value, name)
+    bounded(3 * len(items) - 1)
+    known = _FIRST_MARKS[name]
+    parts = known[: 2 * len(items)] if 2 * len(items) <= len(known) else _marks(name, len(items))
+    parts[1::2] = items
+    try:
+        text = "".join(parts)
+    except TypeError:
+        return _marked(_texts(items, name), name)
+    bounded(len(text))
+    return text
 
 
 def _one_of(value: Any) -> str:
@@ -133,23 +168,13 @@ def _one_of(value: Any) -> str:
     return joined([joined(items[:-1], ", "), items[-1]], " or ")
 
 
-def _lettered(value: Any) -> str:
-    items = _texts(value, "lettered")
-    return joined([f"{mark}. {item}" for mark, item in zip(_letters(len(items)), items, strict=True)], "\n")
-
-
-def _numbered(value: Any) -> str:
-    return joined([f"{i}. {item}" for i, item in enumerate(_texts(value, "numbered"), 1)], "\n")
-
-
-def _bulleted(value: Any) -> str:
-    return joined([f"- {item}" for item in _texts(value, "bulleted")], "\n")
-
-
 def _then(value: Any, sep: Any) -> str:
     if value is None or value == "" or value == []:
         return ""
-    return joined([text_of(value, "then"), text_of(sep, "then's separator")], "")
+    if type(value) is not str or type(sep) is not str:
+        value, sep = text_of(value, "then"), text_of(sep, "then's separator")
+    bounded(len(value) + len(sep))
+    return value + sep  # type: ignore[no-any-return]
 
 
 def _lines(value: Any, template: Any) -> str:
@@ -179,7 +204,15 @@ def _json(value: Any) -> str:
 
 
 def _join(value: Any, sep: Any = "") -> str:
-    return joined(_texts(value, "join"), text_of(sep, "join's separator"))
+    items = list_of(value, "join")
+    between = text_of(sep, "join's separator")
+    bounded(len(between) * (len(items) - 1))
+    try:
+        text = between.join(items)
+    except TypeError:
+        return joined(_texts(items, "join"), between)
+    bounded(len(text))
+    return text
 
 
 def _replace(value: Any, old: Any, new: Any) -> str:
@@ -241,12 +274,19 @@ def _bracketed(value: Any, entities: Any) -> str:
 
 
 def _zip_lines(value: Any, other: Any, sep: Any) -> str:
-    left, right = _texts(value, "zip_lines"), _texts(other, "zip_lines")
+    left, right = list_of(value, "zip_lines"), list_of(other, "zip_lines")
     if len(left) != len(right):
         raise RowError(f"zip_lines: lists of {len(left)} and {len(right)} items")
     between = text_of(sep, "zip_lines' separator")
-    bounded(sum(map(len, left)) + sum(map(len, right)) + len(left) * (len(between) + 1))
-    return "\n".join([f"{a}{between}{b}" for a, b in zip(left, right, strict=True)])
+    bounded(len(left) * (len(between) + 1))
+    parts = ["", between, "", "\n"] * len(left)
+    parts[::4], parts[2::4] = left, right
+    try:
+        text = "".join(parts[:-1])
+    except TypeError:
+        return _zip_lines(_texts(left, "zip_lines"), _texts(right, "zip_lines"), between)
+    bounded(len(text))
+    return text
 
 
 def _text_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -271,9 +311,11 @@ def _split(value: Any, sep: Any = None, most: Any = -1) -> list[str]:
 
 FILTERS: dict[str, Filter] = {
     "one_of": Filter(_one_of, 0, 0, '"a, b or c"'),
-    "lettered": Filter(_lettered, 0, 0, 'a line "A. item" for each item; after Z come AA, AB, ...'),
-    "numbered": Filter(_numbered, 0, 0, 'a line "1. item" for each item'),
-    "bulleted": Filter(_bulleted, 0, 0, 'a line "- item" for each item'),
+    "lettered": Filter(
+        lambda value: _marked(value, "lettered"), 0, 0, 'a line "A. item" for each item; after Z come AA, AB, ...'
+    ),
+    "numbered": Filter(lambda value: _marked(value, "numbered"), 0, 0, 'a line "1. item" for each item'),
+    "bulleted": Filter(lambda value: _marked(value, "bulleted"), 0, 0, 'a line "- item" for each item'),
     "then": Filter(_then, 1, 1, 'the value and the separator; "" when the value is null or empty'),
     "lines": Filter(_lines, 1, 1, "the pattern, such as '{text}: {type}', filled in for each record, one a line"),
     "json": Filter(_json, 0, 0, "the value as JSON on one line, characters outside ASCII as they are; null is null"),

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasksource_reg.errors import Place, Problem, did_you_mean, excerpt
 from tasksource_reg.prompting.scope import VERBALIZED, names
-from tasksource_reg.prompting.syntax import Finding, inspect
+from tasksource_reg.prompting.syntax import inspect
+from tasksource_reg.prompting.trees import Finding
 from tasksource_reg.schemas import SCHEMAS
 from tasksource_reg.yaml_reader import Mapping, Node, Scalar, Sequence, read, walk
 

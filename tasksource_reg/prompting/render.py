@@ -1,9 +1,9 @@
 """Rendering: a harmonized batch and a template in, system, prompt and response columns out.
 
 A `Renderer` is compiled once for a task and a template, and takes the fastest of three paths that can say it: Arrow
-kernels (`columnar`), closures over one row's values (`rowwise`), Jinja's own render function with a reused context. All
-give the same texts. A row that a faster path refuses or doubts goes to the next one; that a row fails, and why, only
-Jinja says. A row's texts depend on nothing but the row: one batch or many give the same.
+kernels (`columnar`), a generated Python function over column lists (`rowwise`), Jinja's own render function with a
+reused context. All give the same texts. A row that a faster path refuses or doubts goes to the next one; that a row
+fails, and why, only Jinja says. A row's texts depend on nothing but the row: one batch or many give the same.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ class Renderer:
         return [name for name in self._names if name not in self._constants]
 
     @cached_property
-    def _row_texts(self) -> list[RowText]:
-        return [RowText(tree, self._varying, self._constants) for tree in self._trees.values()]
+    def _row_texts(self) -> dict[str, RowText]:
+        return {part: RowText(tree, self._varying, self._constants) for part, tree in self._trees.items()}
 
     def eligible(self, batch: pa.RecordBatch) -> Mask:
         """Which rows have every field that the template needs (neither null nor empty), and a language that it speaks.
@@ -203,7 +203,7 @@ class Renderer:
         scope = Scope(batch, self.profile, self.template.answers)
         try:
             texts, doubtful, _ = render_slice(self._trees, columns_of(scope), n)
-        except (CannotSay, TooBig, pa.ArrowCapacityError):
+        except (CannotSay, TooBig, BudgetError, pa.ArrowCapacityError):
             if n > _SMALLEST_SLICE:
                 yield from self._columnar(batch.slice(0, n // 2), start)
                 yield from self._columnar(batch.slice(n // 2), start + n // 2)
@@ -220,24 +220,20 @@ class Renderer:
         yield _Done(start, texts, failures)
 
     def _rows(self, batch: pa.RecordBatch, start: int) -> _Done:
-        """Rows one by one: by closures, and by Jinja where these refuse, or where that is the path."""
-        scope = Scope(batch, self.profile, self.template.answers)
-        lists = [python_values(scope.column(name)) for name in self._varying]
-        rows = zip(*lists, strict=True) if lists else iter([()] * batch.num_rows)
+        """Rows as Python values: by generated functions, and by Jinja what these leave, or where that is the path."""
+        scope, n = Scope(batch, self.profile, self.template.answers), batch.num_rows
+        columns = {name: python_values(scope.column(name)) for name in self._varying}
+        out: dict[str, list[str | None]] = {part: [None] * n for part in self._texts}
+        if self.path != "jinja":
+            out = {part: text.render(columns, n) for part, text in self._row_texts.items()}
+        left = [row for row, texts in enumerate(zip(*out.values(), strict=True)) if None in texts]
         values, contexts = dict(self._constants), {part: text.context() for part, text in self._texts.items()}
-        row_texts = [] if self.path == "jinja" else self._row_texts
-        out: dict[str, list[str | None]] = {part: [] for part in self._texts}
         failures: list[Failure] = []
-        for index, row in enumerate(rows):
-            texts = _by_closures(row_texts, row)
-            if texts is None:
-                values.update(zip(self._varying, row, strict=True))
-                failure = self._row(index, values, contexts, out)
-                if failure is not None:
-                    failures.append(failure)
-            else:
-                for part, text in zip(out, texts, strict=True):
-                    out[part].append(text)
+        for row in left:
+            values.update((name, column[row]) for name, column in columns.items())
+            failure = self._row(row, values, contexts, out)
+            if failure is not None:
+                failures.append(failure)
         try:
             return _Done(start, {part: string_array(texts) for part, texts in out.items()}, failures)
         except pa.ArrowCapacityError as exc:
@@ -265,7 +261,7 @@ class Renderer:
                 break
             texts.append(rendered)
         for part, rendered_or_none in zip(out, texts if failure is None else [None] * len(out), strict=True):
-            out[part].append(rendered_or_none)
+            out[part][index] = rendered_or_none
         return failure
 
 
@@ -292,20 +288,6 @@ def columns_of(scope: Scope) -> Callable[[str], Column]:
         return Constant(None) if 0 < len(found) == found.null_count else Value(found)
 
     return column
-
-
-def _by_closures(row_texts: list[RowText], row: tuple[Any, ...]) -> list[str] | None:
-    """The texts of a row; None where it is for Jinja to say, because one of them is refused, empty or blank."""
-    texts: list[str] = []
-    try:
-        for row_text in row_texts:
-            text = row_text.render(row)
-            if not text or text.isspace():
-                return None
-            texts.append(text)
-    except ROW_ERRORS:
-        return None
-    return texts or None
 
 
 def _concatenated(arrays: list[pa.StringArray]) -> pa.StringArray:

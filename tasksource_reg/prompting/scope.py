@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -150,7 +150,7 @@ def python_values(column: pa.Array) -> list[Any]:
         out = [flat[start:stop] for start, stop in pairwise(bounds)]
     elif pa.types.is_struct(column.type) and column.type.num_fields:
         parts = {field.name: python_values(child_of(column, field.name)) for field in column.type}
-        out = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+        out = list(map(dict, map(zip, repeat(tuple(parts)), zip(*parts.values(), strict=True))))
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         out = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).tolist()
     else:

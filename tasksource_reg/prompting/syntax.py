@@ -17,12 +17,17 @@ from jinja2 import meta, nodes
 
 from tasksource_reg.errors import did_you_mean, excerpt
 from tasksource_reg.prompting.filters import FILTERS, METHODS, TESTS, Filter
-
-MAX_BYTES = 64 * 1024
-MAX_NODES = 4_000
-MAX_DEPTH = 60
-MAX_BLOCKS = 12
-"""Budgets of one text: UTF-8 bytes, nodes, nested expressions, and nested `for` and `if`."""
+from tasksource_reg.prompting.trees import (
+    MAX_BITS,
+    Finding,
+    OverBudget,
+    is_huge,
+    is_text,
+    parsed,
+    parser,
+    rewrite,
+    walk,
+)
 
 LOOP_ATTRIBUTES = ("index", "first", "last")
 RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs", "loop"})
@@ -55,17 +60,6 @@ _REFUSED: dict[type[nodes.Node], tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong in a text: an error code, a sentence, what to do, the 1-based line, a word to look for there."""
-
-    code: str
-    message: str
-    fix: str | None = None
-    line: int = 1
-    word: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Inspection:
     """The tree (None where the text cannot be read), the names that it takes from the scope, and what is wrong."""
 
@@ -79,7 +73,7 @@ def _never(*_: object) -> None:
     """Stands for every filter while names are looked up; needing the context keeps it from being run then."""
 
 
-_PARSER = jinja2.Environment(keep_trailing_newline=True)
+_PARSER = parser(keep_trailing_newline=True)
 _PARSER.filters = dict.fromkeys(FILTERS, _never)
 _PARSER.tests = dict(TESTS)
 
@@ -91,26 +85,17 @@ def inspect(source: str, scope: Collection[str] | None = None) -> Inspection:
         source: the template's text.
         scope: the names that may stand free; None leaves names unchecked.
     """
-    if not _is_text(source):
-        return _broken("TSR-T001", "half a surrogate pair stands in the text")
     if "\r" in source:
-        return _broken("TSR-T002", "a carriage return may not stand in a template")
-    if len(source.encode()) > MAX_BYTES:
-        return _broken("TSR-T005", f"the text is larger than {MAX_BYTES // 1024} KiB")
-    try:
-        tree = _PARSER.parse(source)
-    except jinja2.TemplateSyntaxError as exc:
-        return _broken("TSR-T001", f"Jinja: {exc.message}", line=exc.lineno)
-    except RecursionError:
-        return _broken("TSR-T005", "expressions nest too deep")
-    except ValueError as exc:  # a number of thousands of digits
-        return _broken("TSR-T001", f"a literal that cannot be read: {excerpt(str(exc))}")
-    walk = _Walk()
-    walk.run(tree)
-    if not walk.findings:
-        walk.parts_of_constants(tree)
-    if walk.findings:
-        return Inspection(None, frozenset(), tuple(walk.findings))
+        return _broken(Finding("TSR-T002", "a carriage return may not stand in a template"))
+    tree = parsed(_PARSER, source)
+    if isinstance(tree, Finding):
+        return _broken(tree)
+    check = _Walk()
+    check.run(tree)
+    if not check.findings:
+        check.parts_of_constants(tree)
+    if check.findings:
+        return Inspection(None, frozenset(), tuple(check.findings))
     names = frozenset(meta.find_undeclared_variables(tree))
     findings = []
     for name in sorted(names - set(scope)) if scope is not None else ():
@@ -126,43 +111,28 @@ def inspect(source: str, scope: Collection[str] | None = None) -> Inspection:
     return Inspection(None if findings else tree, names, tuple(findings))
 
 
-def _is_text(value: str) -> bool:
-    """Whether a string can be written as UTF-8."""
-    return not any("\ud800" <= char <= "\udfff" for char in value) if not value.isascii() else True
-
-
-def _broken(code: str, message: str, line: int = 1) -> Inspection:
-    return Inspection(None, frozenset(), (Finding(code, message, line=line),))
+def _broken(finding: Finding) -> Inspection:
+    return Inspection(None, frozenset(), (finding,))
 
 
 class _Walk:
-    """One pass over a tree without recursion, so that depth is a finding and no crash."""
+    """What is wrong in a tree."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
     def run(self, tree: nodes.Template) -> None:
         """Visits every node."""
-        stack: list[tuple[nodes.Node, nodes.Node, int, int]] = [(tree, tree, 0, 0)]
-        count = 0
-        while stack:
-            node, parent, depth, blocks = stack.pop()
-            count += 1
-            blocks += isinstance(node, (nodes.For, nodes.If))
-            depth = depth + 1 if isinstance(node, nodes.Expr) else 0
-            if count > MAX_NODES:
-                self.findings.append(Finding("TSR-T005", f"more than {MAX_NODES:,} parts", line=node.lineno))
-                return
-            if depth > MAX_DEPTH or blocks > MAX_BLOCKS:
-                what = "expressions" if depth > MAX_DEPTH else "if and for"
-                self.findings.append(Finding("TSR-T005", f"{what} nest too deep", line=node.lineno))
-                return
-            if not isinstance(node, (*_EXPRESSIONS, *_STATEMENTS)):
-                self._refuse_kind(node)
-                continue
-            self._node(node, parent)
-            stack += [(child, node, depth, blocks) for child in reversed(list(node.iter_child_nodes()))]
-        self.findings.sort(key=lambda f: f.line)
+        known = (*_EXPRESSIONS, *_STATEMENTS)
+        try:
+            for node, parent in walk(tree, known):
+                if isinstance(node, known):
+                    self._node(node, parent)
+                else:
+                    self._refuse_kind(node)
+            self.findings.sort(key=lambda f: f.line)
+        except OverBudget as exc:
+            self.findings.append(exc.finding)
 
     def parts_of_constants(self, tree: nodes.Template) -> None:
         """Refuses what Jinja would compute while it compiles, where an item that is not there is no error of a row.
@@ -193,9 +163,11 @@ class _Walk:
         if isinstance(node, nodes.Name):
             self._name(node, parent)
         elif isinstance(node, nodes.Const):
-            if not isinstance(node.value, (str, int, type(None))):
+            if is_huge(node):
+                self._refuse(node, f"a number of more than {MAX_BITS} bits")
+            elif not isinstance(node.value, (str, int, type(None))):
                 self._refuse(node, f"the constant {excerpt(node.value, 20)}", "use whole numbers and text")
-            elif isinstance(node.value, str) and not _is_text(node.value):
+            elif isinstance(node.value, str) and not is_text(node.value):
                 self._refuse(node, "half a surrogate pair", "write the character itself")
         elif isinstance(node, nodes.Filter):
             self._named("filter", FILTERS, node.name, node, node)
@@ -276,21 +248,8 @@ def normalized(tree: nodes.Template) -> nodes.Template:
     for loop in list(tree.find_all(nodes.For)):
         weight = 1 + sum(1 for part in loop.body for _ in part.find_all(nodes.Node))
         loop.iter = _as_filter(loop.iter, ".each", [nodes.Const(weight, lineno=loop.lineno)])
-    _rewrite(tree)
+    rewrite(tree, _replaced)
     return tree
-
-
-def _rewrite(node: nodes.Node) -> None:
-    for name in node.fields:
-        value = getattr(node, name)
-        if isinstance(value, nodes.Node):
-            _rewrite(value)
-            setattr(node, name, _replaced(value))
-        elif isinstance(value, list):
-            for child in value:
-                if isinstance(child, nodes.Node):
-                    _rewrite(child)
-            setattr(node, name, [_replaced(child) if isinstance(child, nodes.Node) else child for child in value])
 
 
 def _replaced(node: nodes.Node) -> nodes.Node:

@@ -52,7 +52,10 @@ def test_a_mixture_its_lock_and_its_export_are_the_same(two: SmallRegistry, tmp_
         ({"stop": {"rows": 40}}, ["stop: epochs 1 became rows 40"]),
         ({"stop": {"rows": 41}}, ["stop: epochs 1 became rows 41", "length: 40 became 41"]),
         ({"shape": "messages"}, ["shape: text became messages"]),
-        ({"shots": {"k": 2}}, ["shots: {k: {0: 1.0}, from: train} became {k: {2: 1.0}, from: train}"]),
+        (
+            {"shots": {"k": 2}},
+            ["shots: {k: {0: 1.0}, from: train, balanced: False} became {k: {2: 1.0}, from: train, balanced: False}"],
+        ),
         ({"order": {"unmixed": 2}}, ["order: shuffled became batches of 2 of one task"]),
         (
             {"parts": [{"select": "dataset:own/*", "within": {"by": "equal"}}]},

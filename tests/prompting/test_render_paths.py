@@ -45,10 +45,26 @@ def agree(task: TaskProfile, template: Template, made_up: pa.RecordBatch) -> tup
     return expected
 
 
+HEALTH = [HealthCheck.filter_too_much, HealthCheck.too_slow]
+
+
 @pytest.mark.parametrize("schema", sorted(ROWS))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=HEALTH)
 @given(data=st.data())
 def test_random_templates_on_random_rows(schema: str, data: st.DataObject) -> None:
+    random_template_on_random_rows(schema, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schema", sorted(ROWS))
+@settings(max_examples=2500, deadline=None, suppress_health_check=HEALTH)
+@given(data=st.data())
+def test_many_random_templates_on_random_rows(schema: str, data: st.DataObject) -> None:
+    random_template_on_random_rows(schema, data)
+
+
+def random_template_on_random_rows(schema: str, data: st.DataObject) -> None:
+    """Draws a template and rows, and holds the paths against each other."""
     prompt, response = data.draw(templates(schema)), data.draw(templates(schema))
     known = names(schema)
     assume(inspect(prompt, known).tree is not None and inspect(response, known).tree is not None)
@@ -182,6 +198,13 @@ def test_text_beyond_the_budgets_fails_on_every_path() -> None:
     made_up = batch("classification", [{"text": "é" * size, "label": 0} for size in (10, 600_000, 300_000, 5)])
     *_, failures = agree(profile("classification"), each, made_up)
     assert [(row, code) for row, code, _ in failures] == [(1, "TSR-T005")]
+
+
+def test_a_kernel_that_meets_a_budget_leaves_the_row_to_jinja() -> None:
+    each = Template("x/y", None, "classification", "{{ text" + " | json" * 24 + " }}", "{{ answer }}")
+    made_up = batch("classification", [{"text": text, "label": 0} for text in ('"' * 1000, "a")])
+    *_, failures = agree(profile("classification"), each, made_up)
+    assert [(row, code) for row, code, _ in failures] == [(0, "TSR-T005"), (1, "TSR-T005")]
 
 
 def test_python_values_are_those_of_arrow() -> None:

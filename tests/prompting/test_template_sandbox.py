@@ -2,166 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from payloads import BOMBS, ESCAPES, ROW_BOMBS, ROW_REFUSED, SCOPE, outcome
 
 from tasksource_reg.prompting.environment import MAX_OUTPUT, ROW_ERRORS, compiled, render_text
-from tasksource_reg.prompting.filters import MAX_TEXT, BudgetError
-from tasksource_reg.prompting.syntax import MAX_BYTES, inspect
-
-SCOPE = {"text", "options", "entities", "ask", "languages"}
-
-ESCAPES = [
-    "{{ ''.__class__ }}",
-    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "{{ text['__class__'] }}",
-    "{{ text.__init__.__globals__ }}",
-    "{{ text._private }}",
-    "{{ text.__str__ }}",
-    "{{ self }}",
-    "{{ self.__init__ }}",
-    "{{ self._TemplateReference__context }}",
-    "{{ super() }}",
-    "{{ caller() }}",
-    "{{ varargs }}",
-    "{{ kwargs }}",
-    "{{ cycler.__init__.__globals__.os }}",
-    "{{ joiner('x') }}",
-    "{{ namespace(x=1) }}",
-    "{% set ns = namespace() %}{% set ns.x = 1 %}",
-    "{{ lipsum() }}",
-    "{{ range(10) }}",
-    "{{ dict(a=1) }}",
-    "{{ open('/etc/passwd') }}",
-    "{{ __import__('os') }}",
-    "{{ config }}",
-    "{{ request }}",
-    "{{ get_flashed_messages() }}",
-    "{{ url_for.__globals__ }}",
-    "{{ environment }}",
-    "{{ context }}",
-    "{{ resolve('text') }}",
-    "{% import 'x' as x %}",
-    "{% from 'x' import y %}",
-    "{% include 'x' %}",
-    "{% extends 'x' %}",
-    "{% block b %}x{% endblock %}",
-    "{% macro m() %}x{% endmacro %}",
-    "{% call text() %}x{% endcall %}",
-    "{% filter upper %}x{% endfilter %}",
-    "{% set x %}y{% endset %}",
-    "{% with x = 1 %}{{ x }}{% endwith %}",
-    "{% do options.append(1) %}",
-    "{% autoescape true %}x{% endautoescape %}",
-    "{% trans %}x{% endtrans %}",
-    "{% debug %}",
-    "{{ text | attr('__class__') }}",
-    "{{ text | map('upper') }}",
-    "{{ options | map(attribute='__class__') | list }}",
-    "{{ options | selectattr('x') }}",
-    "{{ text | format(1) }}",
-    "{{ '%s' % text }}",
-    "{{ '{0.__class__}'.format(text) }}",
-    "{{ text.format_map(text) }}",
-    "{{ text | pprint }}",
-    "{{ text | safe }}",
-    "{{ text | tojson }}",
-    "{{ text.encode() }}",
-    "{{ options.append('x') }}",
-    "{{ options.pop() }}",
-    "{{ options.clear() }}",
-    "{{ text.upper }}",
-    "{{ text() }}",
-    "{{ text.upper()() }}",
-    "{{ (text.upper)(*options) }}",
-    "{{ text.replace(*options) }}",
-    "{{ text | replace(old='a', new='b') }}",
-    "{{ text is callable }}",
-    "{{ text is filter('upper') }}",
-    "{{ [].append }}",
-    "{{ {}.items() }}",
-    "{{ (1, 2) }}",
-    "{{ loop }}",
-    "{% for x in options %}{{ loop.cycle('a', 'b') }}{% endfor %}",
-    "{% for x in options %}{{ loop.__class__ }}{% endfor %}",
-    "{% for x in options %}{{ loop }}{% endfor %}",
-    "{% for x in options %}{% set l = loop %}{{ l.index }}{% endfor %}",
-    "{% for x in options %}{{ loop.previtem }}{% endfor %}",
-    "{% for a, b in entities %}{{ a }}{% endfor %}",
-    "{% for x in options recursive %}{{ loop(options) }}{% endfor %}",
-    "{% for x in options if x %}{{ x }}{% endfor %}",
-    "{% for x in options %}{{ x }}{% else %}none{% endfor %}",
-    "{% set _x = 1 %}{{ _x }}",
-    "{% for _ in options %}{% endfor %}",
-    "{{ text if ask }}",
-    "{{ 'x' < 'y' < 'z' }}",
-    "{{ 1.5 }}",
-    "{{ '\\ud800' }}",
-]
-
-BOMBS = [
-    "{{ 'x' * 1000000000 }}",
-    "{{ 10 ** 10 ** 10 }}",
-    "{{ " + "9" * 5000 + " }}",
-    "{{ " + "(" * 20000 + "text" + ")" * 20000 + " }}",
-    "{{ " + "not " * 10000 + "text }}",
-    "{{ " + "-" * 10000 + "1 }}",
-    "{{ text " + "~ text " * 5000 + "}}",
-    "{{ text " + "| upper " * 5000 + "}}",
-    "{{ text" + "[0]" * 5000 + " }}",
-    "{{ text " + "or text " * 5000 + "}}",
-    "{% if text %}" * 1000 + "{% endif %}" * 1000,
-    "{% for x in options %}" * 50 + "{% endfor %}" * 50,
-    "{{ text }}" * 5000,
-    "x" * (MAX_BYTES + 1),
-    "é" * (MAX_BYTES // 2 + 1),
-]
-
-ROW_BOMBS = [
-    "{% set a = text %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}",
-    "{{ text | replace('x', text) }}",
-    "{{ text.replace('', text) }}",
-    "{{ many | join(text) }}",
-    "{{ text.join(many) }}",
-    "{{ '" + "x" * 20000 + "' | replace('x', '" + "y" * 20000 + "') }}",
-    "{{ records | lines('" + "{text}" * 2000 + "') }}",
-    "{{ many | zip_lines(many, text) }}",
-    "{{ text" + " | json" * 24 + " }}",
-    "{% for x in many %}{{ text }}{% endfor %}",
-    "{% for x in many %}{{ text[1:] | length }}{% endfor %}",
-    "{% for x in many %}{% for y in many %}{% for z in many %}{% endfor %}{% endfor %}{% endfor %}",
-    "{% for x in many %}{% for y in text.split('x') %}{% endfor %}{% endfor %}",
-    "{% for x in many %}{% if 'y' in text %}{% endif %}{% endfor %}",
-    "{% for x in many %}{% if text ~ '' == text %}{% endif %}{% endfor %}",
-    "{% for x in many %}{% if text.endswith('y') %}{% endif %}{% endfor %}",
-]
+from tasksource_reg.prompting.filters import BudgetError
+from tasksource_reg.prompting.render import PATHS
+from tasksource_reg.prompting.syntax import inspect
 
 
-@pytest.mark.parametrize("source", ESCAPES)
-def test_an_escape_is_refused_before_it_runs(source: str) -> None:
+@pytest.mark.parametrize(("source", "code"), ESCAPES.items(), ids=lambda value: value[:40])
+def test_an_escape_is_refused_before_it_runs(source: str, code: str) -> None:
     inspection = inspect(source, SCOPE)
     assert inspection.tree is None
-    assert {f.code for f in inspection.findings} <= {"TSR-T001", "TSR-T002", "TSR-T003", "TSR-T004"}
+    assert inspection.findings[0].code == code
+    if code != "TSR-T003":  # names are looked up later, in the scope of the schema
+        with pytest.raises(ValueError, match="did not pass inspection"):
+            compiled(source)
 
 
-def test_there_are_at_least_sixty_escapes() -> None:
-    assert len(set(ESCAPES)) >= 60
-
-
-@pytest.mark.parametrize("source", BOMBS, ids=lambda source: source[:24])
-def test_a_bomb_is_refused_before_it_runs(source: str) -> None:
+@pytest.mark.parametrize(("source", "code"), BOMBS.items(), ids=lambda value: value[:40])
+def test_a_bomb_is_refused_before_it_runs(source: str, code: str) -> None:
     findings = inspect(source, SCOPE).findings
-    assert findings
-    assert findings[0].code in {"TSR-T001", "TSR-T002", "TSR-T005"}
+    assert findings[0].code == code
+    assert len(findings) < 5000
+
+
+def test_there_are_at_least_sixty_payloads_and_codes_are_of_four_kinds() -> None:
+    assert len(ESCAPES) + len(BOMBS) + len(ROW_BOMBS) + len(ROW_REFUSED) >= 250
+    assert set(ESCAPES.values()) == {"TSR-T001", "TSR-T002", "TSR-T003", "TSR-T004"}
+    assert set(BOMBS.values()) == {"TSR-T001", "TSR-T002", "TSR-T005"}
 
 
 @pytest.mark.parametrize("source", ROW_BOMBS, ids=lambda source: source[:40])
-def test_a_bomb_that_needs_a_row_meets_a_budget(source: str) -> None:
-    text = "x" * (MAX_TEXT - 10) if "json" not in source else '"' * 1000
-    row: dict[str, Any] = {"text": text, "many": ["a" * 50] * 1000, "records": [{"text": "x" * 1000}] * 10}
-    with pytest.raises(BudgetError):
-        render_text(source, {name: row[name] for name in compiled(source).names})
+def test_a_bomb_that_needs_a_row_meets_a_budget_on_every_path(source: str) -> None:
+    assert inspect(source).findings == ()
+    assert [outcome(source, path) for path in PATHS] == ["left to jinja", "left to jinja", "TSR-T005"]
+
+
+@pytest.mark.parametrize("source", ROW_REFUSED)
+def test_what_passes_reading_reaches_no_attribute_of_python(source: str) -> None:
+    assert inspect(source).findings == ()
+    assert [outcome(source, path) for path in PATHS] == ["left to jinja", "left to jinja", "TSR-T009"]
 
 
 def test_output_up_to_the_budget_passes() -> None:
