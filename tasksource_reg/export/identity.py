@@ -14,7 +14,7 @@ from tasksource_reg.export.recipe import spec_json
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.provenance.manifest import FORMAT
 
-PACKAGES = ("pyarrow", "datasets", "jinja2", "numpy", "pandas", "pydantic")
+PACKAGES = ("pyarrow", "datasets", "jinja2", "numpy", "pandas", "pydantic", "ftfy")
 
 
 def versions() -> dict[str, str]:

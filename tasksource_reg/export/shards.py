@@ -8,7 +8,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from tasksource_reg.export.layout import QUARANTINE, Layout
 from tasksource_reg.export.parquet import RowWriter, footer_of
 from tasksource_reg.files import whole_file
 from tasksource_reg.mixing.stream import MixtureData, Quarantined
+from tasksource_reg.nested import Ints
 from tasksource_reg.provenance.manifest import FORMAT, FileRecord, ShardRecord
 
 T = TypeVar("T")
@@ -53,8 +54,9 @@ def write_shards(
 ) -> Iterator[ShardRecord]:
     """Computes and writes shards one after the other: their rows, and their quarantine if they have any.
 
-    Blocks are computed here; a thread compresses, writes and hashes them. So a shard is finished while the next one is
-    computed already.
+    Blocks are computed here; threads compress, write and hash them, one thread a shard. So a shard is finished while
+    the next ones are computed already. (Reading ahead in a thread of its own was tried: it costs a third more CPU, for
+    Python's lock is passed to and fro, and gains nothing on two cores.)
 
     Args:
         data: the mixture.
@@ -62,7 +64,8 @@ def write_shards(
         numbers: of the shards; a number is asked for when its first rows are computed.
         out: the export; the folder `data` is there.
         report: called with the number of positions computed since the last call.
-        ahead: computed blocks that may wait to be written; memory holds these, one more and a row group.
+        ahead: computed blocks that may wait to be written, and threads that write; memory holds these blocks, one more,
+            and a row group a thread.
 
     Yields:
         The record of each shard, in the order of the numbers.
@@ -71,58 +74,74 @@ def write_shards(
         UsageError: TSR-X008, the files cannot be written.
         TsrError: whatever the sources and rows raise.
     """
-    step = min(data.block_rows, MOST_ROWS)
     behind = _Behind(ahead)
     finishing: deque[Future[ShardRecord]] = deque()
-    try:
-        for number in numbers:
-            shard = _Shard(data, layout, number, out)
-            behind.clean.append(shard.abandon)
-            quarantined: list[Quarantined] = []
-            start, stop = layout.positions(number)
-            for first, last in _even(start, stop, step):
-                block = data.block(np.arange(first, last, dtype=np.int64))
-                quarantined += block.quarantined
-                behind.submit(shard.write, block.rows)
-                del block
-                if report is not None:
-                    report(last - first)
-            finishing.append(behind.submit(shard.finish, footer(data, layout, number), quarantined))
+    shard: _Shard | None = None
+    with contextlib.closing(behind):
+        for stretch in _stretches(layout, numbers, min(data.block_rows, MOST_ROWS)):
+            block = data.block(stretch.positions)
+            if shard is None:
+                shard = _Shard(data, layout, stretch.shard, out)
+                behind.clean.append(shard.abandon)
+            shard.quarantined += block.quarantined
+            behind.make_room()
+            behind.submit(stretch.turn, shard.write, block.rows)
+            del block
+            if report is not None:
+                report(len(stretch.positions))
+            if stretch.last:
+                finishing.append(behind.submit(stretch.turn, shard.finish, footer(data, layout, stretch.shard)))
+                shard = None
             while finishing and finishing[0].done():
                 yield finishing.popleft().result()
         while finishing:
             yield finishing.popleft().result()
-    finally:
-        behind.close()
 
 
-def _even(start: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
-    """Stretches of about the same length, at most `most`."""
-    bounds = np.linspace(start, stop, -(-(stop - start) // most) + 1).astype(np.int64).tolist()
-    return pairwise(bounds)
+@dataclass(frozen=True)
+class _Stretch:
+    """Positions that are computed together: those of a shard, or some of them; `turn` counts the shards."""
+
+    turn: int
+    shard: int
+    positions: Ints
+    last: bool
+
+
+def _stretches(layout: Layout, numbers: Iterable[int], most: int) -> Iterator[_Stretch]:
+    """The positions of shards in stretches of about the same length, at most `most`."""
+    for turn, number in enumerate(numbers):
+        start, stop = layout.positions(number)
+        bounds = np.linspace(start, stop, -(-(stop - start) // most) + 1).astype(np.int64).tolist()
+        for first, last in pairwise(bounds):
+            yield _Stretch(turn, number, np.arange(first, last, dtype=np.int64), last == stop)
 
 
 class _Behind:
-    """A thread that does one thing after the other, a few of them late; once one fails, none of the rest is done."""
+    """Threads that write, each one thing after the other; once one of them fails, no more is handed to any."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="tsr-write")
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="tsr-write") for _ in range(most)]
         self._waiting: deque[Future[Any]] = deque()
         self.clean: list[Callable[[], None]] = []
         """Called by `close`, in the thread that calls it, when nothing is under way any more."""
 
-    def submit(self, do: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Hands over a thing to do, as soon as few enough are waiting; raises what an earlier one raised."""
-        while len(self._waiting) >= self._most or (self._waiting and self._waiting[0].done()):
+    def make_room(self) -> None:
+        """Waits until few enough things are under way; raises what an earlier one raised."""
+        while len(self._waiting) > self._most or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
-        future = self._pool.submit(do, *arguments)
+
+    def submit(self, turn: int, do: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Hands a thing to a thread: those of one turn to the same, so that they are done in their order."""
+        future = self._threads[turn % self._most].submit(do, *arguments)
         self._waiting.append(future)
         return future
 
     def close(self) -> None:
-        """Ends the thread; what waits is not done."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Ends the threads; what waits is not done."""
+        for thread in self._threads:
+            thread.shutdown(wait=True, cancel_futures=True)
         for clean in self.clean:
             clean()
 
@@ -135,18 +154,30 @@ class _Shard:
         self._open = contextlib.ExitStack()
         self._temporary: Path | None = None
         self._writer: RowWriter | None = None
+        self._broken: BaseException | None = None
+        self.quarantined: list[Quarantined] = []
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Adds a block of rows."""
-        with writable(self._out):
-            if self._writer is None:
-                path = self._out / self._layout.data(self._number)
-                self._temporary = self._open.enter_context(whole_file(path))
-                self._writer = self._open.enter_context(RowWriter(self._temporary, self._schema))
-            self._writer.write(rows)
+        try:
+            with writable(self._out):
+                if self._writer is None:
+                    path = self._out / self._layout.data(self._number)
+                    self._temporary = self._open.enter_context(whole_file(path))
+                    self._writer = self._open.enter_context(RowWriter(self._temporary, self._schema))
+                self._writer.write(rows)
+        except BaseException as exc:
+            self._broken = exc
+            raise
 
-    def finish(self, footer: dict[str, Any], quarantined: Sequence[Quarantined]) -> ShardRecord:
-        """Puts the files under their names."""
+    def finish(self, footer: dict[str, Any]) -> ShardRecord:
+        """Puts the files under their names.
+
+        Raises:
+            whatever a block of the shard raised: one that lacks rows is never finished.
+        """
+        if self._broken is not None:
+            raise self._broken
         assert self._writer is not None and self._temporary is not None
         start, stop = self._layout.positions(self._number)
         name = self._layout.data(self._number)
@@ -155,8 +186,8 @@ class _Shard:
             self._writer.close()
             record = file_record(self._temporary, name)
             self._open.close()
-            gone = _write_quarantine(quarantined, self._out, self._layout.quarantine(self._number))
-        return ShardRecord(self._number, start, stop, self._writer.rows, len(quarantined), record, gone)
+            gone = _write_quarantine(self.quarantined, self._out, self._layout.quarantine(self._number))
+        return ShardRecord(self._number, start, stop, self._writer.rows, len(self.quarantined), record, gone)
 
     def abandon(self) -> None:
         """Removes what is half done; nothing where the shard is finished."""

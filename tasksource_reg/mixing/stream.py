@@ -22,6 +22,7 @@ from tasksource_reg.likeness import fingerprints
 from tasksource_reg.mixing.choice import in_language, pick
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.options import shows_some, with_options
+from tasksource_reg.mixing.plan import Located
 from tasksource_reg.mixing.resolve import MixtureTask, Resolved, resolve_mixture
 from tasksource_reg.mixing.shaping import Group, in_order, shaped
 from tasksource_reg.mixing.shots import DrawnShots, ShotPool, ShotSource, Wanting, draw_shots, origins, pruned
@@ -65,13 +66,17 @@ class Block:
 
 @dataclass(frozen=True)
 class _TaskRows:
-    """The positions of a block that fall to one task: where they stand in the block, and what they are."""
+    """The positions of a block that fall to one task: where they stand in the block, and what they are.
+
+    `fixed` are the numbers of their templates where the plan assigns these.
+    """
 
     number: int
     places: Ints
     rows: Ints
     parts: Ints
     epochs: Ints
+    fixed: Ints | None
     batch: pa.RecordBatch
 
 
@@ -166,31 +171,21 @@ class MixtureData:
             FindingsError: a row that cannot be rendered, where the mixture says `on_error: raise`.
         """
         positions = np.asarray(positions, dtype=np.int64)
-        located = self.plan.resolve(positions)
+        located, n = self.plan.resolve(positions), len(positions)
         occurrence = self.plan.locate(positions)[1] if self.spec.templates.choose == "round_robin" else None
-        n = len(positions)
         row, part, template = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, NONE, np.int64)
         failures: dict[int, tuple[str, str]] = {}  # place -> code, message
         plain: list[tuple[list[pa.Array], Ints]] = []
         groups: list[Group] = []
-        for number in np.flatnonzero(np.bincount(located.task, minlength=len(self.tasks))).tolist():
-            places = np.flatnonzero(located.task == number)
-            places = places[np.argsort(located.surviving[places])]  # in the order of the source
-            surviving, fixed = located.surviving[places], None
-            if self._every:
-                surviving, fixed = np.divmod(surviving, len(self.tasks[number].templates))
-            data = self.split(number)
-            row[places], part[places] = data.index.rows[surviving], data.index.parts[surviving]
-            epochs = located.epoch[places]
-            batch = data.batch(surviving, seed=self.spec.seed, epochs=epochs)
-            task = _TaskRows(number, places, row[places], part[places], epochs, batch)
+        for task in self._harmonized(located):
+            places = task.places
+            row[places], part[places] = task.rows, task.parts
             if self.spec.shape in UNRENDERED:
                 plain.append((self._unrendered(task), places))
                 continue
-            task = replace(task, batch=self._optioned(batch, data, task.rows, task.parts, epochs))
             turn = None if occurrence is None else occurrence[places]
-            chosen = self._choose(task, turn, failures) if fixed is None else self._assigned(task, fixed, failures)
-            numbers = [self._template_number[t.id] for t in self.tasks[number].templates]
+            chosen = self._choose(task, turn, failures) if task.fixed is None else self._assigned(task, failures)
+            numbers = [self._template_number[t.id] for t in self.tasks[task.number].templates]
             template[places] = np.array([*numbers, NONE])[chosen]
             groups += self._rendered(task, chosen, failures)
         quarantined = []
@@ -213,6 +208,22 @@ class MixtureData:
             full=self.full_passport,
         )
         return Block(pa.RecordBatch.from_arrays([*columns, provenance], schema=self.schema), tuple(quarantined))
+
+    def _harmonized(self, located: Located) -> Iterator[_TaskRows]:
+        """The rows of located positions, task by task."""
+        order = np.lexsort((located.surviving, located.task))  # by task, in the order of the source
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(located.task, minlength=len(self.tasks)))])
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            places = order[bounds[number] : bounds[number + 1]]
+            surviving, fixed = located.surviving[places], None
+            if self._every:
+                surviving, fixed = np.divmod(surviving, len(self.tasks[number].templates))
+            data, epochs = self.split(number), located.epoch[places]
+            rows, parts = data.index.rows[surviving], data.index.parts[surviving].astype(np.int64)
+            batch = data.batch(surviving, seed=self.spec.seed, epochs=epochs)
+            if self.spec.shape not in UNRENDERED:
+                batch = self._optioned(batch, data, rows, parts, epochs)
+            yield _TaskRows(number, places, rows, parts, epochs, fixed, batch)
 
     @property
     def _every(self) -> bool:
@@ -263,8 +274,10 @@ class MixtureData:
             failures[place] = ("TSR-T010", "no template of the mixture fits this row")
         return chosen
 
-    def _assigned(self, task: _TaskRows, fixed: Ints, failures: dict[int, tuple[str, str]]) -> Ints:
+    def _assigned(self, task: _TaskRows, failures: dict[int, tuple[str, str]]) -> Ints:
         """Templates that the plan assigns (`choose: all`); rows that theirs does not fit fail."""
+        fixed = task.fixed
+        assert fixed is not None
         for i, mask in enumerate(self._masks(task)):
             if mask is not None:
                 template = self.tasks[task.number].templates[i]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jinja2
@@ -189,8 +189,13 @@ class CompiledText:
         self.tree = normalized(inspection.tree)
         for node in [self.tree, *self.tree.find_all(jinja2.nodes.Node)]:
             node.environment = ENVIRONMENT
-        template = jinja2.Template.from_code(ENVIRONMENT, ENVIRONMENT.compile(self.tree, "template", "<template>"), {})
-        self._root: Callable[[RowContext], Iterator[str]] = template.root_render_func
+
+    @cached_property
+    def _root(self) -> Callable[[RowContext], Iterator[str]]:
+        """Jinja's own function, for the rows that no faster path renders."""
+        code = ENVIRONMENT.compile(self.tree, "template", "<template>")
+        root: Callable[[RowContext], Iterator[str]] = jinja2.Template.from_code(ENVIRONMENT, code, {}).root_render_func
+        return root
 
     def context(self) -> RowContext:
         """A context that `render` may use for any number of rows."""

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from exporting import ROOT, SHARD_ROWS, SMALL, demo_data, files_of, python, spotted_data
@@ -245,6 +246,35 @@ except TsrError as exc:
     assert done.stdout.strip() == "TSR-X008", done.stderr
     assert shard_paths(tmp_path / "out") == []
     assert not list((tmp_path / "out").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("failing", range(12))
+def test_a_shard_that_lacks_a_block_is_never_finished(
+    small_export: ExportResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Whichever write fails: what stands there is whole, and the export goes on from it."""
+    from tasksource_reg.export import shards
+
+    monkeypatch.setattr(shards, "MOST_ROWS", 25)  # three blocks a shard
+    calls = iter(range(10_000))
+    write = shards.RowWriter.write
+
+    def failing_write(writer: shards.RowWriter, batch: pa.RecordBatch) -> None:
+        if next(calls) == failing:
+            raise ZeroDivisionError("a fault")
+        write(writer, batch)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as faulty:
+        faulty.setattr(shards.RowWriter, "write", failing_write)
+        if failing < 10:  # three shards of three blocks, and one of one
+            with pytest.raises(ZeroDivisionError):
+                export(demo_data(), out, shard_rows=SHARD_ROWS)
+            assert not list(out.glob("data/.*"))
+    for path in (out / "data").glob("*.parquet"):
+        assert path.read_bytes() == (small_export.out / "data" / path.name).read_bytes()
+    export(demo_data(), out, shard_rows=SHARD_ROWS)
+    assert files_of(out) == files_of(small_export.out)
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
