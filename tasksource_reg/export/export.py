@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,17 @@ from tasksource_reg.export.attribution import attribution, credits, references
 from tasksource_reg.export.croissant import croissant
 from tasksource_reg.export.folder import ExportFolder
 from tasksource_reg.export.identity import identity
-from tasksource_reg.export.layout import ATTRIBUTION, CROISSANT, PROV, README, REFERENCES, RUN, Layout, layout
+from tasksource_reg.export.layout import (
+    ATTRIBUTION,
+    CROISSANT,
+    PROV,
+    QUARANTINE,
+    README,
+    REFERENCES,
+    RUN,
+    Layout,
+    layout,
+)
 from tasksource_reg.export.pool import Job, write_in_processes
 from tasksource_reg.export.prov import prov
 from tasksource_reg.export.readme import readme
@@ -27,6 +37,7 @@ from tasksource_reg.export.run_record import Run, run_record
 from tasksource_reg.export.shards import file_record, writable, write_shards
 from tasksource_reg.export.summary import layout_length, manifest_of
 from tasksource_reg.files import write_whole
+from tasksource_reg.mixing.limits import QuarantineLimit
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.provenance.citations import read_entries
 from tasksource_reg.provenance.manifest import NAME, Manifest, ShardRecord
@@ -91,7 +102,8 @@ def export(
 
     Raises:
         UsageError: TSR-M009, the plan never ends; TSR-X001, TSR-X008, TSR-X009: see the catalogue of error codes.
-        FindingsError, SourceError: whatever rows and sources raise; TSR-X010, a worker died.
+        FindingsError, SourceError: whatever rows and sources raise; TSR-X010, a worker died; TSR-M018, more positions
+            are in quarantine than the mixture's limit allows: the export can go on once the mixture is mended.
     """
     if workers < 1:
         raise error("TSR-U005", f"{workers} workers")
@@ -110,6 +122,7 @@ def export(
         for record in _missing_shards(data, folder, shards, workers, progress):
             folder.keep(record)
             shards[record.number] = record
+            _check_quarantine(data, shards.values(), folder.out)
         manifest = manifest_of(data, place, list(shards.values()), folder.out)
         manifest = _write_documents(data, place, manifest, folder.out)
         seconds = time.monotonic() - clock
@@ -117,6 +130,13 @@ def export(
         write_whole(folder.out / RUN, run_record(run, Recipe.of(data)).encode())
         write_whole(folder.out / NAME, manifest.to_text().encode())
     return ExportResult(folder.out, manifest, place.shards - resumed, resumed, seconds, data.resolved.notes)
+
+
+def _check_quarantine(data: MixtureData, shards: Collection[ShardRecord], out: Path) -> None:
+    """Stops an export whose finished shards have more in quarantine than the mixture allows; they stay as they are."""
+    lost, positions = sum(s.quarantined for s in shards), sum(s.stop - s.start for s in shards)
+    where = f'the rows and their reasons stand in "{out / QUARANTINE}"'
+    QuarantineLimit.of(data.spec.quarantine_limit).check(lost, positions, where)
 
 
 def _missing_shards(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasksource_reg.errors import TsrError, error
-from tasksource_reg.export.identity import difference, identity_digest
+from tasksource_reg.export.identity import difference, identity_digest, lasting
 from tasksource_reg.export.layout import DATA, DOCUMENTS, QUARANTINE, README, RUN, Layout
 from tasksource_reg.export.shards import is_intact, writable
 from tasksource_reg.files import write_whole
@@ -154,7 +154,7 @@ def _identity_of(manifest: Manifest) -> dict[str, Any]:
     plan = {key: part for key, part in value["plan"].items() if key != "digest"}
     tasks = [record.to_json() for record in manifest.tasks]
     names = ("format", "spec", "passport", "shard_rows", "versions")
-    return {name: value[name] for name in names} | {"plan": plan, "tasks": tasks}
+    return {name: value[name] for name in names} | {"spec": lasting(value["spec"]), "plan": plan, "tasks": tasks}
 
 
 def _read_record(path: Path) -> ShardRecord | None:

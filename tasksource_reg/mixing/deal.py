@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from tasksource_reg.errors import error
 from tasksource_reg.mixing.iterate import FIRST_BLOCK, LISTED, end_of, entries
+from tasksource_reg.mixing.limits import QuarantineLimit
 from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.state import State
 from tasksource_reg.mixing.stream import MixtureData, Quarantined
@@ -107,6 +108,8 @@ class WorkerBatches(Iterator[Batch]):
 
     Raises:
         UsageError: TSR-U005, a rank that cannot be.
+        FindingsError: TSR-M018, when batches are asked for: more positions of this worker are in quarantine than the
+            mixture's limit allows.
     """
 
     def __init__(
@@ -116,12 +119,14 @@ class WorkerBatches(Iterator[Batch]):
             raise error("TSR-U005", f"rank {rank} of a world of {deal.world}", fix="ranks run from 0 to world - 1")
         self.rank, self.worker, self.workers = rank, worker, workers
         self._data, self._arrow = data, arrow
+        self._limit = QuarantineLimit.of(data.spec.quarantine_limit)
         self._begin(deal, worker)
 
     def _begin(self, deal: Deal, batch: int) -> None:
         self._deal = deal
         self._next = self._ahead = batch  # numbers: the next one to be given, to be computed
         self._size = min(FIRST_BLOCK, self._data.block_rows)  # positions computed at once
+        self._computed = 0
         self._ready: Iterator[Batch] = iter(())
         self.quarantined: deque[Quarantined] = deque(maxlen=LISTED)
         self.quarantined_count = 0
@@ -144,6 +149,7 @@ class WorkerBatches(Iterator[Batch]):
         if self._data.plan.length is not None:
             positions %= self._data.plan.length  # `tail: repeat` goes round
         self._ahead += len(numbers) * self.workers
+        self._computed += len(positions)
         self._size = min(2 * self._size, self._data.block_rows)
         return (self._as_arrow if self._arrow else self._as_dicts)(positions, lengths.tolist())
 
@@ -172,6 +178,7 @@ class WorkerBatches(Iterator[Batch]):
     def _pass(self, entry: Quarantined) -> None:
         self.quarantined.append(entry)
         self.quarantined_count += 1
+        self._limit.check(self.quarantined_count, self._computed, entry.message)
 
     def state_dict(self) -> dict[str, Any]:
         """Where this worker stands, as plain JSON.

@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasksource_reg.errors import error
+from tasksource_reg.mixing.limits import QuarantineLimit
 from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.split_tree import LIMIT
 from tasksource_reg.mixing.state import State
@@ -76,6 +77,8 @@ class MixtureIterator(Iterator[dict[str, Any]]):
 
     Raises:
         UsageError: TSR-U005, a rank, world, start or block that cannot be.
+        FindingsError: TSR-M018, when rows are asked for: more positions of this rank are in quarantine than the
+            mixture's limit allows.
     """
 
     def __init__(
@@ -88,9 +91,11 @@ class MixtureIterator(Iterator[dict[str, Any]]):
             raise error("TSR-U005", what, fix="start is at least 0, a block at least 1 position")
         self.rank, self.world = rank, world
         self._data, self._most = data, data.block_rows if block is None else block
+        self._limit = QuarantineLimit.of(data.spec.quarantine_limit)
         self._seek(start)
 
     def _seek(self, position: int) -> None:
+        self._begun = position
         self._next = position  # all ranks together: where the next step begins
         self._ahead = position  # the same, of what has been computed
         self._end = end_of(self._data.plan, self._data.spec.tail, self.world, position)
@@ -107,6 +112,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
                     return entry
                 self.quarantined.append(entry)
                 self.quarantined_count += 1
+                self._limit.check(self.quarantined_count, (self._next - self._begun) // self.world, entry.message)
             if self._ahead + self.rank >= self._end:
                 self._next = max(self._next, self._end)
                 raise StopIteration
@@ -168,6 +174,7 @@ def batches(
 
     Raises:
         UsageError: TSR-U005, a size below 1; TSR-M006, positions outside the plan.
+        FindingsError: TSR-M018, more positions in quarantine than the mixture's limit allows.
     """
     if size is not None and size < 1:
         raise error("TSR-U005", f"batches of {size} rows", fix="give a size of at least 1")
@@ -182,10 +189,14 @@ def _batches(data: MixtureData, size: int | None, start: int, end: int | None) -
     if size is not None:  # blocks of whole batches, the first one small
         most = max(most - most % size, min(size, most))
         step = min(-(-FIRST_BLOCK // size) * size, most)
-    first = start
+    first, lost, limit = start, 0, QuarantineLimit.of(data.spec.quarantine_limit)
     while end is None or first < end:
         last = first + step if end is None else min(first + step, end)
-        rows = data.block(np.arange(first, last, dtype=np.int64)).rows
+        block = data.block(np.arange(first, last, dtype=np.int64))
+        if block.quarantined:
+            lost += len(block.quarantined)
+            limit.check(lost, last - start, block.quarantined[0].message)
+        rows = block.rows
         for at in range(0, rows.num_rows, size or max(rows.num_rows, 1)):
             yield rows.slice(at, size)
         first, step = last, min(2 * step, most)

@@ -52,16 +52,16 @@ class QuarantineLimit:
             return f"{found}{percent} of them"
         return None
 
-    def check(self, quarantined: int, positions: int, example: str | None = None) -> None:
+    def check(self, quarantined: int, positions: int, more: str | None = None) -> None:
         """Stops a run that is over the limit.
 
         Args:
             quarantined, positions: as of `exceeded`.
-            example: the message of one of the rows that failed.
+            more: the message of one of the rows that failed, or where they all stand.
 
         Raises:
             FindingsError: TSR-M018.
         """
         what = self.exceeded(quarantined, positions)
         if what is not None:
-            raise error("TSR-M018", what if example is None else f"{what}; one of them: {example}")
+            raise error("TSR-M018", what if more is None else f"{what}; {more}")

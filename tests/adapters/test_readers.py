@@ -100,8 +100,9 @@ def test_a_reader_of_an_endless_mixture_is_read_as_far_as_one_likes(mixtures: An
 
 def test_duckdb_and_polars_pull_from_a_reader(mix: tsr.Mixture, alive: list[int]) -> None:
     rows = list(mix)
-    relation = duckdb.from_arrow(mix.to_arrow_reader(16))
-    counted = relation.aggregate("count(*), sum(provenance.position), min(text)").fetchall()
+    with duckdb.connect() as connection:
+        relation = connection.from_arrow(mix.to_arrow_reader(16))
+        counted = relation.aggregate("count(*), sum(provenance.position), min(text)").fetchall()
     assert counted[0] == (len(alive), sum(alive), min(row["text"] for row in rows))
     assert pl.from_arrow(mix.to_arrow_reader(16)).to_dicts() == rows
 

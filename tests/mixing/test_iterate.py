@@ -223,7 +223,7 @@ def test_a_state_of_another_mixture_names_what_changed(module_own: SmallRegistry
 
 
 def test_quarantined_positions_are_kept_up_to_a_number(module_own: SmallRegistry) -> None:
-    data = module_own.data(parts=[{"task": "own/a"}], stop={"rows": 40 * 110})
+    data = module_own.data(parts=[{"task": "own/a"}], stop={"rows": 40 * 110}, quarantine_limit={"fraction": 1})
     iterator = MixtureIterator(data)
     rows = sum(1 for _ in iterator)
     assert (rows, iterator.quarantined_count, len(iterator.quarantined)) == (3300, 1100, LISTED)
