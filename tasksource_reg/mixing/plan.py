@@ -63,6 +63,8 @@ class Plan:
         seed: of the order of rows and of the places of tasks.
         stop: the rule that gave the length.
         batch: positions [k * batch, (k + 1) * batch) are all of one task; segments begin with such a batch.
+        locality: rows of a block, and blocks of a window, whose rows alone are mixed (`permutation.permute_blocks`);
+            None mixes all rows of a task.
     """
 
     tasks: tuple[PlanTask, ...]
@@ -71,6 +73,7 @@ class Plan:
     seed: int
     stop: Stop
     batch: int = 1
+    locality: tuple[int, int] | None = None
 
     def locate(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[np.int32], IntArray]:
         """The task at each position, and the number of its occurrence.
@@ -109,7 +112,11 @@ class Plan:
         task, occurrence = self.locate(positions)
         rows = self._rows[task]
         epoch = occurrence // rows
-        surviving = permutation.permute(self._order_keys[task], rows, epoch, occurrence - epoch * rows)
+        keys, at = self._order_keys[task], occurrence - epoch * rows
+        if self.locality is None:
+            surviving = permutation.permute(keys, rows, epoch, at)
+        else:
+            surviving = permutation.permute_blocks(keys, rows, epoch, at, *self.locality)
         for number in np.unique(task).tolist() if self._partial else ():
             here = np.flatnonzero(task == number)
             surviving[here] = self._among_all(number, surviving[here])
@@ -228,6 +235,7 @@ class Plan:
             "tasks": [task.to_json() for task in self.tasks],
             "segments": segments_to_json(self.segments),
             **({} if self.batch == 1 else {"batch": self.batch}),
+            **({} if self.locality is None else {"locality": list(self.locality)}),
         }
 
     @classmethod
@@ -244,7 +252,9 @@ class Plan:
             stop, seed = Stop(**value["stop"]), int(value["seed"])
             batch = int(value.get("batch", 1))
             segments = segments_from_json(tasks, seed, value["segments"], batch)
-            return cls(tasks, segments, value["length"], seed, stop, batch)
+            block, window = value.get("locality") or (0, 0)
+            locality = (int(block), int(window)) if block else None
+            return cls(tasks, segments, value["length"], seed, stop, batch, locality)
         except (KeyError, TypeError, ValueError, IndexError) as cause:
             raise error("TSR-M015", f"not a plan: {type(cause).__name__} {cause}") from cause
 
@@ -257,7 +267,7 @@ class Plan:
             "tasks": _digest([_meaning(self.tasks[task]) for task in order]),
             "rates": _digest([weights, [self.tasks[task].limit for task in order], *self._unmixed]),
             "stop": _digest([self.stop.kind, self.stop.amount, self.length]),
-            "seed": _digest(self.seed),
+            "seed": _digest(self.seed if self.locality is None else [self.seed, *self.locality]),
         }
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from tasksource_reg.errors import did_you_mean, error
@@ -57,6 +57,8 @@ def plan_of(spec: MixtureSpec, tasks: Sequence[Planned]) -> Plan:
         plan = build_stages(rows, stages, spec.seed, caps, spec.batch)
     else:
         plan = build_plan(rows, [task.rates[0] for task in tasks], stop_of(spec.stop), spec.seed, caps, spec.batch)
+    if spec.locality is not None:
+        plan = replace(plan, locality=spec.local)
     for entry in spec.reweight:
         plan = reweighted(plan, entry)
     return plan

@@ -18,6 +18,7 @@ from tasksource_reg.errors import Problem, did_you_mean, error, raise_problems
 from tasksource_reg.mixing.spec_parts import (
     MOST_SHOTS,
     UNRENDERED,
+    LocalitySpec,
     Name,
     OrderSpec,
     PartSpec,
@@ -36,9 +37,9 @@ from tasksource_reg.mixing.spec_parts import (
 from tasksource_reg.yaml_reader import Mapping, Node, parse, read, walk
 
 __all__ = [
-    "MOST_SHOTS", "UNRENDERED", "MixtureSpec", "OrderSpec", "PartSpec", "QuarantineLimitSpec", "ReweightSpec",
-    "ShapeName", "ShotsSpec", "StageSpec", "StopName", "StopSpec", "Strict", "TemplatesSpec", "TokensSpec", "Within",
-    "read_mixture",
+    "MOST_SHOTS", "UNRENDERED", "LocalitySpec", "MixtureSpec", "OrderSpec", "PartSpec", "QuarantineLimitSpec",
+    "ReweightSpec", "ShapeName", "ShotsSpec", "StageSpec", "StopName", "StopSpec", "Strict", "TemplatesSpec",
+    "TokensSpec", "Within", "read_mixture",
 ]  # fmt: skip
 
 
@@ -61,6 +62,7 @@ class MixtureSpec(Strict):
     shots: ShotsSpec = ShotsSpec()
     stop: StopSpec | StopName = StopSpec(epochs=1)
     order: Literal["shuffled"] | OrderSpec = "shuffled"
+    locality: Literal["block"] | LocalitySpec | None = None
     reweight: Annotated[tuple[ReweightSpec, ...], Field(strict=False)] = ()
     on_error: Literal["quarantine", "raise"] = "quarantine"
     quarantine_limit: QuarantineLimitSpec = QuarantineLimitSpec(fraction=0.2)
@@ -121,6 +123,14 @@ class MixtureSpec(Strict):
         return self.order.unmixed if isinstance(self.order, OrderSpec) else 1
 
     @property
+    def local(self) -> tuple[int, int] | None:
+        """Rows of a block and blocks of a window, where rows are mixed within windows only."""
+        if self.locality is None:
+            return None
+        spec = LocalitySpec() if self.locality == "block" else self.locality
+        return spec.rows, spec.window
+
+    @property
     def shot_probabilities(self) -> dict[int, float]:
         """Probability of each number of shots, those that never come left out; sums to 1."""
         k = self.shots.k
@@ -162,7 +172,7 @@ def read_mixture(source: str | Path | MappingType[str, Any]) -> MixtureSpec:
 _MODELS: dict[str, type[BaseModel]] = {
     "parts": PartSpec, "within": Within, "templates": TemplatesSpec, "shots": ShotsSpec, "stop": StopSpec,
     "stages": StageSpec, "order": OrderSpec, "tokens": TokensSpec, "quarantine_limit": QuarantineLimitSpec,
-    "reweight": ReweightSpec,
+    "reweight": ReweightSpec, "locality": LocalitySpec,
 }  # fmt: skip
 
 

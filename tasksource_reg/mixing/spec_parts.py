@@ -207,6 +207,17 @@ class OrderSpec(Strict):
     unmixed: Annotated[int, Field(gt=1)]
 
 
+class LocalitySpec(Strict):
+    """Blocks of `rows` rows are shuffled as wholes, and the rows of every `window` blocks in that order mixed.
+
+    For tasks so large that their rows do not fit into memory: a run reads `window` blocks of a task at a time. Tasks of
+    at most `rows * window` rows are shuffled fully.
+    """
+
+    rows: Annotated[int, Field(ge=1)] = 16_384
+    window: Annotated[int, Field(ge=1)] = 64
+
+
 class TokensSpec(Strict):
     """Whose token counts are meant: those that the locks have of a tokenizer, or counts given here by task id."""
 

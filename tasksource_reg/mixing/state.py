@@ -95,6 +95,8 @@ def changes(one: Plan, other: Plan) -> list[Change]:
         found.append(Change("stop", f"length: {_number(one.length)} became {_number(other.length)}"))
     if one.batch != other.batch:
         found.append(Change("order", f"order: {_batch_text(one)} became {_batch_text(other)}"))
+    if one.locality != other.locality:
+        found.append(Change("order", f"locality: {_local_text(one)} became {_local_text(other)}"))
     return found + _share_changes(one, other)
 
 
@@ -174,6 +176,10 @@ def _rows(task: PlanTask) -> str:
 
 def _batch_text(plan: Plan) -> str:
     return "shuffled" if plan.batch == 1 else f"batches of {plan.batch} of one task"
+
+
+def _local_text(plan: Plan) -> str:
+    return "none" if plan.locality is None else "blocks of {:,} rows in windows of {:,}".format(*plan.locality)
 
 
 def _name(key: tuple[str, str]) -> str:

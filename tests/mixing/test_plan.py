@@ -10,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasksource_reg.errors import TsrError
+from tasksource_reg.mixing import planning
 from tasksource_reg.mixing.plan import Plan, build_plan, rank_positions
 from tasksource_reg.mixing.rates import examples
 from tasksource_reg.mixing.segments import PlanTask, Stop
+from tasksource_reg.mixing.spec import read_mixture
 from tasksource_reg.mixing.split_tree import DEVIATION, LIMIT
+from tasksource_reg.mixing.state import changes
+from tasksource_reg.sources.prepare import ROWS_TOGETHER
 
 SIZES = [7, 40, 3, 120, 1, 18]
 
@@ -343,3 +347,29 @@ def test_a_cap_of_no_epochs_is_refused() -> None:
 def test_tasks_that_stand_twice_are_a_bug_of_the_caller() -> None:
     with pytest.raises(ValueError, match="distinct"):
         build_plan([PlanTask("a", "train", 3)] * 2, [1, 1], Stop("never"))
+
+
+def test_a_plan_with_locality_gives_every_row_once_an_epoch_from_few_blocks_at_a_time() -> None:
+    spec = {"parts": [{"task": "a"}], "locality": {"rows": 16, "window": 4}, "stop": {"epochs": 2}}
+    planned = [planning.Planned("a", "train", 1000, 1000, 1, (1.0,)), planning.Planned("b", "train", 50, 50, 1, (1.0,))]
+    plan = planning.plan_of(read_mixture(spec), planned)
+    plain = planning.plan_of(read_mixture({**spec, "locality": None}), planned)
+    assert plan.locality == (16, 4) and plan.length == plain.length
+    located, other = plan.resolve(np.arange(plan.length or 0)), plain.resolve(np.arange(plan.length or 0))
+    assert (located.task == other.task).all() and (located.epoch == other.epoch).all()
+    for task in (0, 1):
+        for epoch in np.unique(located.epoch[located.task == task]):
+            mine = (located.task == task) & (located.epoch == epoch)
+            assert len(set(located.surviving[mine])) == mine.sum()
+    first = located.surviving[(located.task == 0) & (located.epoch == 0)]
+    assert len(np.unique(first[:50] // 16)) <= 4
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again == plan and again.digest == plan.digest != plain.digest
+    assert [change.text for change in changes(plain, plan)] == [
+        "locality: none became blocks of 16 rows in windows of 4"
+    ]
+    assert "locality" not in plain.to_json()
+
+
+def test_locality_by_name_has_blocks_of_prepared_files() -> None:
+    assert read_mixture({"parts": [{"task": "a"}], "locality": "block"}).local == (ROWS_TOGETHER, 64)
