@@ -26,6 +26,7 @@ from tasksource_reg.mixing.report import Plan, report
 from tasksource_reg.mixing.resolve import resolve_mixture
 from tasksource_reg.mixing.sizes import CountTokens
 from tasksource_reg.mixing.stream import MixtureData
+from tasksource_reg.nested import python_rows
 from tasksource_reg.registry import Registry, TaskInfo
 from tasksource_reg.schemas import Schema
 from tasksource_reg.views import RenderedSplit, TaskSplit
@@ -320,8 +321,7 @@ class Mixture(Loadable):
         for q in block.quarantined:
             message = f"position {q.position:,} is in quarantine: {q.message}"
             raise error(q.code, message, task=q.task, split=q.split, row=q.row)
-        rows: list[dict[str, Any]] = block.rows.to_pylist()
-        return rows
+        return python_rows(block.rows)
 
     def _position(self, position: int) -> int:
         """A position of the plan, counted from its end where it is negative."""

@@ -7,6 +7,7 @@ no elements. Arrays are plain `ListArray`s; sources convert large and fixed-size
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise, repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -258,3 +259,31 @@ def cast_to(array: pa.Array, target: pa.DataType) -> pa.Array:
     if at.is_floating(target) and (at.is_floating(array.type) or at.is_integer(array.type)):
         return plain(array.cast(target, safe=False))  # to the nearest number that the type has
     return plain(array.cast(target))
+
+
+def python_values(column: pa.Array) -> list[Any]:
+    """A column as a list of plain Python values, one a row; null is None."""
+    if pa.types.is_string(column.type):
+        return column.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+    out: list[Any]
+    if pa.types.is_list(column.type):
+        values, offsets, _ = unlist(column)
+        flat, bounds = python_values(values), offsets.tolist()
+        out = [flat[start:stop] for start, stop in pairwise(bounds)]
+    elif pa.types.is_struct(column.type) and column.type.num_fields:
+        parts = {field.name: python_values(child_of(column, field.name)) for field in column.type}
+        out = list(map(dict, map(zip, repeat(tuple(parts)), zip(*parts.values(), strict=True))))
+    elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        out = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).tolist()
+    else:
+        return column.to_pylist()  # type: ignore[no-any-return]
+    if column.null_count:
+        for row in np.flatnonzero(~valid_of(column)).tolist():
+            out[row] = None
+    return out
+
+
+def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of a batch as dicts: what `to_pylist` gives, twice as fast where rows hold records."""
+    names = batch.schema.names
+    return [dict(zip(names, row, strict=True)) for row in zip(*map(python_values, batch.columns), strict=True)]

@@ -16,7 +16,7 @@ from tasksource_reg.error_codes import CODES
 from tasksource_reg.errors import error
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.single import single
-from tasksource_reg.nested import Ints
+from tasksource_reg.nested import Ints, python_rows
 from tasksource_reg.provenance.passport import COLUMN
 from tasksource_reg.registry import TaskInfo
 from tasksource_reg.task import BLOCK, Address, SplitData
@@ -110,7 +110,7 @@ class TaskSplit(Sequence[dict[str, Any]]):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self.batches(1024):
-            yield from batch.to_pylist()
+            yield from python_rows(batch)
 
     def _batch(self, numbers: Ints) -> pa.RecordBatch:
         return self._split.batch(numbers).select(list(self.columns))
@@ -210,7 +210,7 @@ class RenderedSplit:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self.batches(1024):
-            yield from batch.to_pylist()
+            yield from python_rows(batch)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         row: dict[str, Any] = self._render(np.array([self._of._number(index)])).to_pylist()[0]

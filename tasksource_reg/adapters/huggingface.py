@@ -16,6 +16,7 @@ from tasksource_reg.errors import error
 from tasksource_reg.export.parquet import hf_features
 from tasksource_reg.mixing.iterate import ROWS_AS_DICTS, batches
 from tasksource_reg.mixing.stream import MixtureData
+from tasksource_reg.nested import python_rows
 
 SHARD_POSITIONS = 8192  # few enough that a resumed range is soon computed again
 
@@ -54,4 +55,4 @@ def iterable_dataset(
 def _rows(data: MixtureData, ranges: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
     for first, last in ranges:
         for batch in batches(data, ROWS_AS_DICTS, first, last):
-            yield from batch.to_pylist()
+            yield from python_rows(batch)

@@ -23,10 +23,11 @@ from tasksource_reg.authoring.examples import example_rows, with_shown_labels
 from tasksource_reg.authoring.template_texts import Finding, Shown, answer_findings, row_findings
 from tasksource_reg.authoring.template_words import ALIKE, likeness
 from tasksource_reg.errors import Problem, TsrError, did_you_mean
+from tasksource_reg.nested import python_values
 from tasksource_reg.prompting.library import TemplateLibrary, fits
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.prompting.render import Failure, Renderer
-from tasksource_reg.prompting.scope import Constant, Scope, names, python_values
+from tasksource_reg.prompting.scope import Constant, Scope, names
 from tasksource_reg.registry import Registry
 from tasksource_reg.schemas import TaskProfile
 

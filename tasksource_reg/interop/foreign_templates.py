@@ -30,10 +30,10 @@ from tasksource_reg.errors import Problem, error, excerpt, raise_problems
 from tasksource_reg.interop.foreign_syntax import CALLABLE, CALLED, TESTS, prepared, read
 from tasksource_reg.interop.foreign_values import filters, operate, reads_no_attribute
 from tasksource_reg.keyed import draw, stream_key
+from tasksource_reg.nested import python_values
 from tasksource_reg.prompting.environment import MAX_OUTPUT, MAX_STEPS
 from tasksource_reg.prompting.filters import BudgetError
 from tasksource_reg.prompting.render import Failure
-from tasksource_reg.prompting.scope import python_values
 
 SEPARATOR = "|||"
 BLOCK_ROWS = 256

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,7 @@ from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.split_tree import LIMIT
 from tasksource_reg.mixing.state import State
 from tasksource_reg.mixing.stream import MixtureData, Quarantined
-from tasksource_reg.nested import Ints
+from tasksource_reg.nested import Ints, python_rows
 
 FIRST_BLOCK = (
     256  # positions computed before the first row is given; each block is twice the last, up to the whole size
@@ -151,15 +152,12 @@ class MixtureIterator(Iterator[dict[str, Any]]):
 def entries(data: MixtureData, positions: Ints) -> Iterator[dict[str, Any] | Quarantined]:
     """For each position its row, or why there is none; rows are made dicts a few at a time."""
     block = data.block(positions)
+    slices = (block.rows.slice(first, ROWS_AS_DICTS) for first in range(0, block.rows.num_rows, ROWS_AS_DICTS))
+    rows = chain.from_iterable(map(python_rows, slices))
+    if not block.quarantined:
+        return rows
     lost = {q.position: q for q in block.quarantined}
-    rows = _dicts(block.rows)
-    for position in positions.tolist():
-        yield lost[position] if position in lost else next(rows)
-
-
-def _dicts(rows: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    for first in range(0, rows.num_rows, ROWS_AS_DICTS):
-        yield from rows.slice(first, ROWS_AS_DICTS).to_pylist()
+    return (lost[position] if position in lost else next(rows) for position in positions.tolist())
 
 
 def batches(

@@ -232,6 +232,8 @@ class MixtureData:
 
     def _optioned(self, batch: pa.RecordBatch, data: SplitData, *counters: Ints | int) -> pa.RecordBatch:
         """Rows of a split with the options that they show."""
+        if self.spec.templates.max_options is None:
+            return batch
         key = stream_key(self.spec.seed, "options", data.task.model.id, data.name)
         return with_options(data.task, batch, self.spec.templates.max_options, draw(key, *counters))
 

@@ -56,6 +56,9 @@ def choose(
             raise ValueError("round_robin needs occurrence numbers")
         return _round_robin(np.asarray(occurrence, dtype=np.int64), masks)
     weights = None if method == "hash" else _weights(method, templates)
+    if len(templates) == 1 and weights is None:
+        n = np.broadcast(*(np.atleast_1d(np.asarray(c)) for c in counters)).size
+        return np.zeros(n, np.int64) if masks[0] is None else np.where(masks[0], 0, NONE)
     row_bits = np.atleast_1d(draw(key, *counters))
     chosen = np.full(len(row_bits), NONE, dtype=np.int64)
     best = np.zeros(len(row_bits), dtype=np.uint64 if weights is None else np.float64)

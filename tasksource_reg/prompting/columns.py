@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.types as at
 from jinja2 import Undefined
 
-from tasksource_reg.nested import Ints, Mask, constant, is_list, mask_of, plain, unlist, valid_of
+from tasksource_reg.nested import Ints, Mask, constant, is_list, mask_of, plain, python_values, unlist, valid_of
 from tasksource_reg.prompting.environment import ROW_ERRORS
 from tasksource_reg.prompting.filters import text_of
 from tasksource_reg.prompting.frames import CannotSay, Column, Frame, Value
-from tasksource_reg.prompting.scope import Constant, python_values
+from tasksource_reg.prompting.scope import Constant
 from tasksource_reg.text_kernels.assemble import Piece, said_by_python, string_array
 
 

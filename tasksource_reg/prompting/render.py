@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasksource_reg.errors import error, excerpt
-from tasksource_reg.nested import Mask, concat, ints_of, valid_of
+from tasksource_reg.nested import Mask, concat, ints_of, python_values, valid_of
 from tasksource_reg.prompting.columnar import checked, render_slice
 from tasksource_reg.prompting.environment import ROW_ERRORS, CompiledText, RowContext, compiled
 from tasksource_reg.prompting.filters import BudgetError
 from tasksource_reg.prompting.frames import CannotSay, Column, TooBig, Value
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.prompting.rowwise import RowText
-from tasksource_reg.prompting.scope import Constant, Scope, python_values, rendered_schema
+from tasksource_reg.prompting.scope import Constant, Scope, rendered_schema
 from tasksource_reg.prompting.syntax import read_before_set
 from tasksource_reg.schemas import TaskProfile
 from tasksource_reg.text_kernels.assemble import scattered, string_array, total_bytes

@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise, repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +21,6 @@ import pyarrow.compute as pc
 from tasksource_reg.nested import (
     Ints,
     Mask,
-    child_of,
     counts_to_offsets,
     ints_of,
     parents,
@@ -137,28 +135,6 @@ class Scope:
 def names(schema: str) -> frozenset[str]:
     """The names that templates of a schema may use."""
     return frozenset(f.name for f in SCHEMAS[schema].all_fields) | frozenset(_derived(schema))
-
-
-def python_values(column: pa.Array) -> list[Any]:
-    """A column as a list of plain Python values, one a row; null is None."""
-    if pa.types.is_string(column.type):
-        return column.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
-    out: list[Any]
-    if pa.types.is_list(column.type):
-        values, offsets, _ = unlist(column)
-        flat, bounds = python_values(values), offsets.tolist()
-        out = [flat[start:stop] for start, stop in pairwise(bounds)]
-    elif pa.types.is_struct(column.type) and column.type.num_fields:
-        parts = {field.name: python_values(child_of(column, field.name)) for field in column.type}
-        out = list(map(dict, map(zip, repeat(tuple(parts)), zip(*parts.values(), strict=True))))
-    elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        out = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).tolist()
-    else:
-        return column.to_pylist()  # type: ignore[no-any-return]
-    if column.null_count:
-        for row in np.flatnonzero(~valid_of(column)).tolist():
-            out[row] = None
-    return out
 
 
 # Helpers.

@@ -23,7 +23,7 @@ from tasksource_reg.errors import error
 Integers: TypeAlias = npt.NDArray[np.int64]
 T = TypeVar("T")
 
-MAX_OPEN_MAPS = 32
+MAX_OPEN_MAPS = 56
 
 
 @dataclass(frozen=True)

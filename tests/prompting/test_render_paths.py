@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from prompting_rows import OPEN_LABELS, batch, profile, rows
 from template_grammar import ROWS, templates
 
+from tasksource_reg.nested import python_values
 from tasksource_reg.prompting import render as render_module
 from tasksource_reg.prompting.columnar import render_slice
 from tasksource_reg.prompting.library import TemplateLibrary
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.prompting.render import Path as RenderPath
 from tasksource_reg.prompting.render import Rendered, Renderer, columns_of
-from tasksource_reg.prompting.scope import Scope, names, python_values
+from tasksource_reg.prompting.scope import Scope, names
 from tasksource_reg.prompting.syntax import inspect
 from tasksource_reg.schemas import TaskProfile
 
