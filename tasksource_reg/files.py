@@ -10,8 +10,10 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """A temporary path beside `path`; what is written there is synced and renamed into place on a clean exit.
+
+    A file that can do without (`synced`) may be empty or torn after the machine lost power.
 
     On an exception the temporary file is removed and `path` is left as it was.
     """
@@ -20,8 +22,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        if synced:
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
@@ -29,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes bytes to a file, whole or not at all."""
-    with whole_file(path) as temporary:
+def write_whole(path: Path, data: bytes, *, synced: bool = True) -> None:
+    """Writes bytes to a file, whole or not at all; `synced` as for `whole_file`."""
+    with whole_file(path, synced=synced) as temporary:
         temporary.write_bytes(data)

@@ -17,8 +17,9 @@ import numpy as np
 from tasksource_reg.annotation.load import read_annotation
 from tasksource_reg.authoring.lock import lock_file
 from tasksource_reg.authoring.tokens import Tokenizer
+from tasksource_reg.mixing.blocks import Block
 from tasksource_reg.mixing.resolve import Resolved, resolve_mixture
-from tasksource_reg.mixing.stream import Block, MixtureData
+from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.prompting.library import TemplateLibrary
 from tasksource_reg.provenance.locks import write_lock
 from tasksource_reg.registry import Registry

@@ -20,8 +20,9 @@ import torch.distributed
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from tasksource_reg.errors import error
+from tasksource_reg.mixing.blocks import Quarantined
 from tasksource_reg.mixing.deal import Deal, WorkerBatches, start_of, state_at
-from tasksource_reg.mixing.stream import MixtureData, Quarantined
+from tasksource_reg.mixing.stream import MixtureData
 
 Collate = Callable[[Any], Any]
 

@@ -83,9 +83,9 @@ class ExportFolder:
         return found
 
     def keep(self, record: ShardRecord) -> None:
-        """Notes that a shard is done."""
+        """Notes that a shard is done; a note that is lost has the shard made again."""
         with writable(self.out):
-            write_whole(self._record_path(record.number), json.dumps(asdict(record)).encode())
+            write_whole(self._record_path(record.number), json.dumps(asdict(record)).encode(), synced=False)
 
     def _record_path(self, number: int) -> Path:
         return self.progress / f"shard-{number:05d}.json"

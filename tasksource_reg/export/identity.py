@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,6 +20,11 @@ PACKAGES = ("pyarrow", "datasets", "jinja2", "numpy", "pandas", "pydantic", "ftf
 
 def versions() -> dict[str, str]:
     """Versions of this package, of Python and of the packages that compute rows."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"tasksource_reg": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

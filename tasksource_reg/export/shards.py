@@ -20,7 +20,8 @@ from tasksource_reg.errors import error
 from tasksource_reg.export.layout import QUARANTINE, Layout
 from tasksource_reg.export.parquet import RowWriter, footer_of
 from tasksource_reg.files import whole_file
-from tasksource_reg.mixing.stream import MixtureData, Quarantined
+from tasksource_reg.mixing.blocks import Quarantined, Unfinished
+from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import Ints
 from tasksource_reg.provenance.manifest import FORMAT, FileRecord, ShardRecord
 
@@ -54,9 +55,9 @@ def write_shards(
 ) -> Iterator[ShardRecord]:
     """Computes and writes shards one after the other: their rows, and their quarantine if they have any.
 
-    Blocks are computed here; threads compress, write and hash them, one thread a shard. So a shard is finished while
-    the next ones are computed already. (Reading ahead in a thread of its own was tried: it costs a third more CPU, for
-    Python's lock is passed to and fro, and gains nothing on two cores.)
+    Blocks are computed here; threads put their rows in order, compress, write and hash them, one thread a shard. So a
+    shard is finished while the next ones are computed already. (Reading ahead in a thread of its own was tried: it
+    costs a third more CPU, for Python's lock is passed to and fro, and gains nothing on two cores.)
 
     Args:
         data: the mixture.
@@ -79,14 +80,13 @@ def write_shards(
     shard: _Shard | None = None
     with contextlib.closing(behind):
         for stretch in _stretches(layout, numbers, min(data.block_rows, MOST_ROWS)):
-            block = data.block(stretch.positions)
+            rows = data.begin(stretch.positions)
             if shard is None:
                 shard = _Shard(data, layout, stretch.shard, out)
                 behind.clean.append(shard.abandon)
-            shard.quarantined += block.quarantined
             behind.make_room()
-            behind.submit(stretch.turn, shard.write, block.rows)
-            del block
+            behind.submit(stretch.turn, shard.write, rows)
+            del rows
             if report is not None:
                 report(len(stretch.positions))
             if stretch.last:
@@ -157,15 +157,17 @@ class _Shard:
         self._broken: BaseException | None = None
         self.quarantined: list[Quarantined] = []
 
-    def write(self, rows: pa.RecordBatch) -> None:
+    def write(self, rows: Unfinished) -> None:
         """Adds a block of rows."""
         try:
+            block = rows.block()
+            self.quarantined += block.quarantined
             with writable(self._out):
                 if self._writer is None:
                     path = self._out / self._layout.data(self._number)
                     self._temporary = self._open.enter_context(whole_file(path))
                     self._writer = self._open.enter_context(RowWriter(self._temporary, self._schema))
-                self._writer.write(rows)
+                self._writer.write(block.rows)
         except BaseException as exc:
             self._broken = exc
             raise

@@ -26,11 +26,12 @@ import numpy as np
 import pyarrow as pa
 
 from tasksource_reg.errors import error
+from tasksource_reg.mixing.blocks import Quarantined
 from tasksource_reg.mixing.limits import QuarantineLimit
 from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.split_tree import LIMIT
 from tasksource_reg.mixing.state import State
-from tasksource_reg.mixing.stream import MixtureData, Quarantined
+from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import Ints, python_rows
 
 FIRST_BLOCK = (

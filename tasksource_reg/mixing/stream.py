@@ -9,22 +9,23 @@ none changes a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tasksource_reg.errors import FindingsError, Problem, error
+from tasksource_reg.errors import error
 from tasksource_reg.keyed import draw, stream_key
 from tasksource_reg.likeness import fingerprints
+from tasksource_reg.mixing.blocks import Block, Unfinished
 from tasksource_reg.mixing.choice import in_language, pick
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.options import shows_some, with_options
 from tasksource_reg.mixing.plan import Located
 from tasksource_reg.mixing.resolve import MixtureTask, Resolved, resolve_mixture
-from tasksource_reg.mixing.shaping import Group, in_order, shaped
+from tasksource_reg.mixing.shaping import Group, Piece
 from tasksource_reg.mixing.shots import DrawnShots, ShotPool, ShotSource, Wanting, draw_shots, origins, pruned
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec
 from tasksource_reg.nested import Ints, Mask, take_rows, valid_of
@@ -33,35 +34,13 @@ from tasksource_reg.prompting.choose import NONE, choose
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.prompting.render import Rendered, Renderer
 from tasksource_reg.prompting.shapes import SHAPES, Rows, Shots, shape
-from tasksource_reg.provenance.passport import COLUMN, FULL, SLIM, TaskRecord, passports
+from tasksource_reg.provenance.passport import COLUMN, FULL, SLIM, TaskRecord
 from tasksource_reg.task import SplitData
 from tasksource_reg.workspace import Workspace
 
 LEAST_BLOCK, MOST_BLOCK = 8192, 65_536  # positions
 ROWS_PER_GROUP = 8192  # of one task and template in a block: below, the cost of a group shows
 BLOCK_CHARACTERS = 64 * 2**20  # of source text in a block, about
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A position that yields no row, and why. `row` is the source row number over all pieces of the split."""
-
-    position: int
-    task: str
-    split: str
-    row: int
-    part: int
-    template: str | None
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """Computed positions: `rows` in their order (without the quarantined ones) with the column `provenance`."""
-
-    rows: pa.RecordBatch
-    quarantined: tuple[Quarantined, ...]
 
 
 @dataclass(frozen=True)
@@ -153,7 +132,7 @@ class MixtureData:
         return _record(entry, ",".join(dict.fromkeys(revisions)))
 
     @cached_property
-    def _passport_records(self) -> tuple[TaskRecord, ...]:
+    def passport_records(self) -> tuple[TaskRecord, ...]:
         """What passports take from the task table; slim ones name no revision, so that no source need be open."""
         return self.records if self.full_passport else tuple(_record(entry, "") for entry in self.tasks)
 
@@ -170,12 +149,16 @@ class MixtureData:
             UsageError: TSR-M006, a position outside the plan.
             FindingsError: a row that cannot be rendered, where the mixture says `on_error: raise`.
         """
+        return self.begin(positions).block()
+
+    def begin(self, positions: Ints) -> Unfinished:
+        """The larger part of `block`; what is left of it, a few long kernels, may run in another thread."""
         positions = np.asarray(positions, dtype=np.int64)
         located, n = self.plan.resolve(positions), len(positions)
         occurrence = self.plan.locate(positions)[1] if self.spec.templates.choose == "round_robin" else None
         row, part, template = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, NONE, np.int64)
         failures: dict[int, tuple[str, str]] = {}  # place -> code, message
-        plain: list[tuple[list[pa.Array], Ints]] = []
+        plain: list[Piece] = []
         groups: list[Group] = []
         for task in self._harmonized(located):
             places = task.places
@@ -188,26 +171,7 @@ class MixtureData:
             numbers = [self._template_number[t.id] for t in self.tasks[task.number].templates]
             template[places] = np.array([*numbers, NONE])[chosen]
             groups += self._rendered(task, chosen, failures)
-        quarantined = []
-        for p in sorted(failures, key=lambda place: (positions[place], place)):
-            entry = self.tasks[int(located.task[p])]
-            name = None if template[p] == NONE else self.template_ids[template[p]]
-            where = (entry.info.id, entry.split, int(row[p]), int(part[p]))
-            quarantined.append(Quarantined(int(positions[p]), *where, name, *failures[p]))
-        if quarantined and self.spec.on_error == "raise":
-            raise _as_error(quarantined)
-        columns, places = in_order(plain + shaped(self.spec.shape, groups), list(self.schema)[:-1])
-        provenance = passports(
-            self._passport_records,
-            self.template_ids,
-            located.task[places].astype(np.int64),
-            row[places],
-            part[places],
-            template[places],
-            positions[places],
-            full=self.full_passport,
-        )
-        return Block(pa.RecordBatch.from_arrays([*columns, provenance], schema=self.schema), tuple(quarantined))
+        return Unfinished(self, positions, located.task.astype(np.int64), row, part, template, plain, groups, failures)
 
     def _harmonized(self, located: Located) -> Iterator[_TaskRows]:
         """The rows of located positions, task by task."""
@@ -433,12 +397,3 @@ def _record(entry: MixtureTask, revision: str) -> TaskRecord:
         source_rows=entry.counts.source_rows,
         templates={t.id: t.hash for t in entry.templates},
     )
-
-
-def _as_error(quarantined: list[Quarantined]) -> FindingsError:
-    """The first rows that failed, as an error."""
-    problems = [Problem(q.code, q.message, task=q.task, split=q.split, row=q.row) for q in quarantined[:5]]
-    if len(quarantined) > 5:
-        more = f" ({len(quarantined):,} rows fail in these positions)"
-        problems[0] = replace(problems[0], message=problems[0].message + more)
-    return FindingsError(problems)
