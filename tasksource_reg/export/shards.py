@@ -28,7 +28,8 @@ from tasksource_reg.provenance.manifest import FORMAT, FileRecord, ShardRecord
 T = TypeVar("T")
 
 MOST_ROWS = 25_000
-"""Positions computed at once, at the most: rows of many tasks, with shots, take some 200 MB for 50,000."""
+MOST_CHARACTERS = 6 * 2**20
+"""Positions computed at once, and characters of their sources, at the most. Blocks hold memory several times over."""
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -79,13 +80,12 @@ def write_shards(
     finishing: deque[Future[ShardRecord]] = deque()
     shard: _Shard | None = None
     with contextlib.closing(behind):
-        for stretch in _stretches(layout, numbers, min(data.block_rows, MOST_ROWS)):
+        for stretch in _stretches(layout, numbers, min(data.rows_holding(MOST_CHARACTERS), MOST_ROWS)):
             rows = data.begin(stretch.positions)
             if shard is None:
                 shard = _Shard(data, layout, stretch.shard, out)
                 behind.clean.append(shard.abandon)
-            behind.make_room()
-            behind.submit(stretch.turn, shard.write, rows)
+            behind.write(stretch.turn, shard.write, rows)
             del rows
             if report is not None:
                 report(len(stretch.positions))
@@ -127,16 +127,15 @@ class _Behind:
         self.clean: list[Callable[[], None]] = []
         """Called by `close`, in the thread that calls it, when nothing is under way any more."""
 
-    def make_room(self) -> None:
-        """Waits until few enough things are under way; raises what an earlier one raised."""
-        while len(self._waiting) > self._most or (self._waiting and self._waiting[0].done()):
+    def write(self, turn: int, do: Callable[..., None], *arguments: Any) -> None:
+        """Hands over rows, as soon as few enough are under way; raises what an earlier one raised."""
+        while len(self._waiting) >= self._most or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
+        self._waiting.append(self.submit(turn, do, *arguments))
 
     def submit(self, turn: int, do: Callable[..., T], *arguments: Any) -> Future[T]:
         """Hands a thing to a thread: those of one turn to the same, so that they are done in their order."""
-        future = self._threads[turn % self._most].submit(do, *arguments)
-        self._waiting.append(future)
-        return future
+        return self._threads[turn % self._most].submit(do, *arguments)
 
     def close(self) -> None:
         """Ends the threads; what waits is not done."""

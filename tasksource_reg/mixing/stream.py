@@ -99,12 +99,16 @@ class MixtureData:
     @cached_property
     def block_rows(self) -> int:
         """Positions worth computing at once: more with more tasks and templates, fewer where texts are long."""
+        return self.rows_holding(BLOCK_CHARACTERS)
+
+    def rows_holding(self, characters: int) -> int:
+        """Positions worth computing at once, whose sources hold at most so many characters, about."""
         groups = sum(max(1, len(t.templates)) for t in self.tasks)
         rates = np.array([t.rate for t in self.tasks])
         sizes = np.array([t.counts.characters / max(t.counts.rows, 1) for t in self.tasks])
         shots = self.spec.shot_probabilities
-        characters = float(rates @ sizes / rates.sum()) * (1 + sum(k * p for k, p in shots.items()))
-        fitting = int(BLOCK_CHARACTERS / max(characters, 1))
+        each = float(rates @ sizes / rates.sum()) * (1 + sum(k * p for k, p in shots.items()))
+        fitting = int(characters / max(each, 1))
         return max(64, min(max(LEAST_BLOCK, ROWS_PER_GROUP * groups), MOST_BLOCK, fitting))
 
     def split(self, task: int, name: str | None = None) -> SplitData:
