@@ -39,6 +39,8 @@ def tasksource(name):
         "W2": lambda: MultipleChoice(inputs="question", choices_list="options", labels="answer"),
         "W3": lambda: TokenClassification(tokens="tokens", labels="tags"),
     }[name]()
+    if repair == "no":
+        recast.clean_text = lambda text: text
     start = time.perf_counter()
     rows = datasets.load_dataset("parquet", data_files={"train": path}, cache_dir=out + "/cache")
     done = recast.recast_instruct(mapping(rows))
@@ -64,9 +66,6 @@ def lm_eval():
         apply_template(prompt, row), apply_template("{{label}}", row)
     return time.perf_counter() - start
 
-if repair == "no":
-    import ftfy
-    ftfy.fix_text = lambda text, *_, **__: text
 print(json.dumps(globals()[what.split(":")[0]](*what.split(":")[1:])))
 """
 PEER_ROWS = {"W1": 50_000, "W2": 25_000, "W3": 25_000}
