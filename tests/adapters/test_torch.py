@@ -98,7 +98,8 @@ def test_record_batches_come_from_workers_without_their_blocks(mixtures: Any) ->
     alone, sent = list(dataset), list(dataset.loader(num_workers=2))
     assert [batch.to_pylist() for batch in sent] == [batch.to_pylist() for batch in alone]
     assert all(isinstance(batch, pa.RecordBatch) and batch.schema == mix.schema for batch in sent)
-    assert max(batch.get_total_buffer_size() for batch in sent) < alone[-1].get_total_buffer_size() / 10
+    most = max(batch.get_total_buffer_size() for batch in alone)  # slices of a block
+    assert max(batch.get_total_buffer_size() for batch in sent) < most / 10
 
 
 def described(batch: list[dict[str, Any]]) -> tuple[Any, int]:
