@@ -34,9 +34,7 @@ from tasksource_reg.mixing.state import State
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import Ints, python_rows
 
-FIRST_BLOCK = (
-    64  # positions computed before the first row is given; each block is twice the last, up to the whole size
-)
+FIRST_BLOCK = 64  # positions computed before the first row is given; each block is twice the last, up to the whole size
 ROWS_AS_DICTS = 512  # rows of a block that are made dicts at once
 LISTED = 1000  # quarantined positions that are kept in full
 
