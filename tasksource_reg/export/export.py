@@ -174,7 +174,8 @@ def _missing_shards(
 def _write_documents(data: MixtureData, place: Layout, manifest: Manifest, out: Path) -> Manifest:
     """Writes what people and other tools read; returns the manifest with these files in it."""
     owed = credits(data)
-    entries = read_entries(root.path for root in data.workspace.registry.roots)
+    cited = any(credit.citations for credit in owed)
+    entries = read_entries(root.path for root in data.workspace.registry.roots) if cited else {}
     texts = {
         README: readme(manifest, place),
         CROISSANT: croissant(manifest, place, data.schema),

@@ -28,7 +28,7 @@ from tasksource_reg.provenance.manifest import FORMAT, FileRecord, ShardRecord
 T = TypeVar("T")
 
 MOST_ROWS = 25_000
-MOST_CHARACTERS = 6 * 2**20
+MOST_CHARACTERS = 9 * 2**20
 """Positions computed at once, and characters of their sources, at the most. Blocks hold memory several times over."""
 
 QUARANTINE_SCHEMA = pa.schema(
