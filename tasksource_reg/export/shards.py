@@ -28,8 +28,10 @@ from tasksource_reg.provenance.manifest import FORMAT, FileRecord, ShardRecord
 T = TypeVar("T")
 
 MOST_ROWS = 25_000
+MOST_ROWS_OF_SEVERAL = 12_500
 MOST_CHARACTERS = 9 * 2**20
-"""Positions computed at once, and characters of their sources, at the most. Blocks hold memory several times over."""
+"""Positions computed at once by a process, by one of several, and characters of their sources, at the most: a block
+holds its memory several times over. Two processes of `benchmarks/export.py` are to take at most 600 MB together."""
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -80,13 +82,16 @@ def write_shards(
     finishing: deque[Future[ShardRecord]] = deque()
     shard: _Shard | None = None
     with contextlib.closing(behind):
-        for stretch in _stretches(layout, numbers, min(data.rows_holding(MOST_CHARACTERS), MOST_ROWS)):
+        most = MOST_ROWS if ahead > 1 else MOST_ROWS_OF_SEVERAL
+        for stretch in _stretches(layout, numbers, min(data.rows_holding(MOST_CHARACTERS), most)):
             rows = data.begin(stretch.positions)
             if shard is None:
                 shard = _Shard(data, layout, stretch.shard, out)
                 behind.clean.append(shard.abandon)
             behind.write(stretch.turn, shard.write, rows)
             del rows
+            if ahead == 1:
+                pa.default_memory_pool().release_unused()
             if report is not None:
                 report(len(stretch.positions))
             if stretch.last:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tasksource_reg.errors import error
 from tasksource_reg.keyed import draw, stream_key
-from tasksource_reg.likeness import fingerprints
+from tasksource_reg.likeness import WORDLESS, fingerprints
 from tasksource_reg.mixing.blocks import Block, Unfinished
 from tasksource_reg.mixing.choice import in_language, pick
 from tasksource_reg.mixing.fields import fields_schema, named_fields
@@ -306,13 +306,16 @@ class MixtureData:
         wanted = np.array(list(probabilities), dtype=np.int64)[pick(probabilities, lots)]
         wanted[chosen == NONE] = 0
         pool, own = self._shot_pool(task.number)
+        asking = np.flatnonzero(wanted)
+        prints = np.full(len(wanted), WORDLESS, dtype=np.uint64)
+        prints[asking] = fingerprints(take_rows(task.batch, asking), entry.compiled.schema)
         rows = Wanting(
             wanted,
             chosen,
             draw(stream_key(self.spec.seed, "shot", entry.info.id, entry.split), *counters),
             own,
             origins(self.split(task.number), task.rows),
-            fingerprints(task.batch, entry.compiled.schema),
+            prints,
         )
         return draw_shots(pool, rows, balanced=self.spec.shots.balanced)
 
