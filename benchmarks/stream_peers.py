@@ -9,7 +9,7 @@ interpreter of an environment with litdata, where that is to be measured; its ow
 
 Bars: dicts >= 8x map-style interleave and >= 3x litdata, record batches >= 2x interleave's, 50 tasks at most twice as
 slow as 2, first row <= 0.3 s; resuming at row 250,000 <= 0.2 s and the next batch equal; a 600-task mixture's first row
-< 1 s, anonymous memory < 500 MiB, at most 64 open files.
+< 1 s, anonymous memory < 500 MiB, at most 64 open files. The slope of anonymous memory is printed, too.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ if what == "resume":
     it.load_state_dict(json.loads(json.dumps(state)))
     got = list(islice(it, 1000))
     out = {"seconds": time.perf_counter() - start, "equal": got == wanted, "state": len(json.dumps(state))}
+elif what == "slope":
+    seen, sizes = 0, []
+    for batch in mix.batches():
+        seen += batch.num_rows
+        status = open("/proc/self/status").read().splitlines()
+        sizes.append((seen, next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))))
+        if seen >= 10 * rows:
+            break
+    half = np.array(sizes[len(sizes) // 2 :])
+    out = {"slope": float(np.polyfit(half[:, 0] / 1e6, half[:, 1], 1)[0]), "spread": float(half[:, 1].std())}
 else:
     rows_seen = 0
     if what == "dicts":
@@ -239,6 +249,9 @@ def measure(folder: Path, rows: int, repeats: int, peers: str | None) -> int:
         cases["litdata, dicts"] = lambda: run(LITDATA, folder, rows, python=peers).printed
     for name in ("fifty", "two", "many"):
         run(OURS, folder, "batches", name, 1000)
+    slope = json.loads(run(OURS, folder, "slope", "fifty", rows).printed.splitlines()[-1])
+    print(f"RssAnon over {10 * rows:,} rows, second half: {slope['slope']:+.2f} MiB a million rows")
+    print(f"(it moves by {slope['spread']:.1f} MiB between blocks)\n")
     found: dict[str, list[dict[str, float]]] = {name: [] for name in cases}
     for _ in range(repeats):
         for name, case in cases.items():
