@@ -106,6 +106,8 @@ def trim(most: int, *, unused_for: float = IN_USE_SECONDS, dry_run: bool = False
 
     cache_dir().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir() / "trim.lock"):
+        if not dry_run:
+            _finish_removals()
         everything, now = entries(), time.time()
         left = sum(entry.size for entry in everything)
         gone = []
@@ -130,8 +132,19 @@ def _remove(entry: Entry) -> bool:
         entry.path.rename(going)
     except OSError:  # in use, where the system does not let files go that are open
         return False
-    if going.is_dir():
-        shutil.rmtree(going, ignore_errors=True)
-    else:
-        going.unlink(missing_ok=True)
+    _delete(going)
     return True
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _finish_removals() -> None:
+    """Deletes what a process that ended in the midst of a removal left; it would stand in the way of the next."""
+    for pattern in (f"sources/data/*/*{_GOING}", f"rows/*{_GOING}"):
+        for path in cache_dir().glob(pattern):
+            _delete(path)

@@ -85,10 +85,18 @@ def test_data_that_is_mapped_stays_readable_when_it_goes(held: SmallRegistry) ->
 
 
 def test_half_a_removal_is_no_entry(held: SmallRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # the process ends here
-    cache.trim(0, unused_for=0)
+    with monkeypatch.context() as ending:
+        ending.setattr("shutil.rmtree", lambda *_, **__: None)  # the process ends here
+        cache.trim(0, unused_for=0)
     assert names() == []
     assert len(held.texts(parts=[{"task": "own/a"}])) == 50
+    assert names() == ["a"]
+    left = [*cache.cache_dir().rglob("*.going")]
+    assert len(left) == 3
+    cache.trim(0, unused_for=0, dry_run=True)
+    assert all(path.exists() for path in left)
+    cache.trim(0, unused_for=0)
+    assert names() == [] and not [*cache.cache_dir().rglob("*.going")]
 
 
 def test_the_command_lists_and_clears(held: SmallRegistry) -> None:

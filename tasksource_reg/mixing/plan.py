@@ -260,7 +260,10 @@ class Plan:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Eight hex digits for each kind of component: tasks, rates, stop, seed. The order of tasks does not count."""
+        """Eight hex digits for each kind of component: tasks, rates, stop, seed. The order of tasks does not count.
+
+        How many rows of a task stand together goes with the rates, the locality with the seed.
+        """
         order = np.argsort(self._ranks).tolist()
         weights = [[segment.start, *(segment.weights[task] for task in order)] for segment in self.segments]
         return {

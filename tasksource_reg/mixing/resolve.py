@@ -238,9 +238,9 @@ def _shot_problems(workspace: Workspace, spec: MixtureSpec, info: TaskInfo, comp
     if split not in compiled.splits:
         fix = "exclude it, or ask for no shots"
         return [Problem("TSR-M010", f"the task has no {split} split to take shots from", fix, task=info.id)]
-    rows = workspace.counts(info, split).rows
     if spec.shots.from_ == "family":
-        return []  # what others of its family have is known when all are resolved
+        return []  # others of its family give rows; a row for which all together have too few is counted as it is made
+    rows = workspace.counts(info, split).rows
     if rows - (split == spec.split) < most:
         return [Problem("TSR-M010", f"{rows:,} rows for up to {most} shots", task=info.id, split=split)]
     return []

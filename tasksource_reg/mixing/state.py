@@ -60,9 +60,13 @@ class State:
         """Raises TSR-M005, naming what changed, unless the state is one of `plan`."""
         if self.version != VERSION:
             raise error("TSR-M005", f"the state has version {self.version}, this package makes {VERSION}")
-        changed = [kind for kind, digest in plan.digests.items() if self.parts.get(kind) != digest]
+        changed = [_SAID.get(kind, kind) for kind, digest in plan.digests.items() if self.parts.get(kind) != digest]
         if changed or self.plan != plan.digest:
             raise error("TSR-M005", f"the plan has changed since: other {', '.join(changed) or 'digest'}")
+
+
+# Kinds of components that hold more than their names say.
+_SAID = {"rates": "rates or order", "seed": "seed or locality"}
 
 
 class Change(NamedTuple):

@@ -1,6 +1,7 @@
 """States: small, and refused by other plans with the name of what changed; differences named."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,8 @@ def test_a_state_fits_the_plan_that_made_it_however_its_tasks_are_ordered() -> N
         (plan_of().reweight(20, [3, 1]), "rates"),
         (plan_of(stop=Stop("rows", 101)), "stop"),
         (plan_of(seed=1), "seed"),
+        (replace(plan_of(), batch=4), "rates or order"),
+        (replace(plan_of(), locality=(16, 4)), "seed or locality"),
     ],
 )
 def test_a_state_of_another_plan_names_what_changed(other: Plan, kind: str) -> None:
