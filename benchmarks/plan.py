@@ -20,7 +20,7 @@ from tasksource_reg.mixing.plan import Plan, build_plan
 from tasksource_reg.mixing.rates import examples, integer_weights
 from tasksource_reg.mixing.segments import SIZE_UNIT, PlanTask, Stop, StopKind
 from tasksource_reg.mixing.split_tree import SplitTree
-from tasksource_reg.mixing.state import State
+from tasksource_reg.mixing.state import Marks, State
 
 POSITIONS = 400_000
 
@@ -108,7 +108,7 @@ def measure() -> list[Figure]:
     fresh = [plan_of_600(Stop("never")) for _ in range(5)]
     cost = seconds(lambda: fresh.pop().resolve([10**12])) * 1e3
     figures.append(Figure("position 10^12, plan just built", cost, "ms", 10))
-    written = json.dumps(State.of(plan, 10**18).to_json())
+    written = json.dumps(State(10**18, Marks.of(plan)).to_json())
     figures.append(Figure("state", len(written.encode()), "bytes", 200))
     kinds: tuple[StopKind, ...] = ("first_exhausted", "all_exhausted", "each_once")
     for kind in kinds:
@@ -142,7 +142,7 @@ def recipes(block: np.ndarray) -> list[Figure]:
         plan = plan.reweight(1000 * number, rng.uniform(0.1, 5, 600).tolist())
     figures.append(Figure("one of 1,000 re-weightings of 600 tasks", time.perf_counter() - started, "ms"))
     figures.append(Figure("the plan of them as JSON", len(json.dumps(plan.to_json())) / 1e6, "MB", 8))
-    state = json.dumps(State.of(plan, 10**18).to_json())
+    state = json.dumps(State(10**18, Marks.of(plan)).to_json())
     figures.append(Figure("the state of it", len(state.encode()), "bytes", 200))
     cost = seconds(lambda: plan.locate(block)) / len(block) * 1e6
     figures.append(Figure("picking after them", cost, "µs/row"))

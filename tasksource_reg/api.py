@@ -20,11 +20,14 @@ import pyarrow as pa
 
 from tasksource_reg.adapters.loadable import Loadable
 from tasksource_reg.errors import Problem, error
+from tasksource_reg.mixing.diff import compare, locked_side, read_side
 from tasksource_reg.mixing.iterate import MixtureIterator, batches
+from tasksource_reg.mixing.lock import checked_lock, mixture_lock
 from tasksource_reg.mixing.planning import reweighted, reweighting
 from tasksource_reg.mixing.report import Plan, report
 from tasksource_reg.mixing.resolve import resolve_mixture
 from tasksource_reg.mixing.sizes import CountTokens
+from tasksource_reg.mixing.state import Change
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import python_rows
 from tasksource_reg.registry import Registry, TaskInfo
@@ -285,6 +288,29 @@ class Mixture(Loadable):
         spec = resolved.spec.model_copy(update={"reweight": (*sooner, entry)})
         resolved = replace(resolved, spec=spec, plan=reweighted(resolved.plan, entry))
         return Mixture(MixtureData(self._data.workspace, resolved, full_passport=self._data.full_passport))
+
+    def lock(self) -> dict[str, Any]:
+        """What it resolved to, as plain JSON values, to be kept with checkpoints: what `tsr mix lock` writes."""
+        return mixture_lock(self._data.resolved)
+
+    def diff(self, was: Mixture | str | os.PathLike[str] | Mapping[str, Any]) -> list[Change]:
+        """Every change from another mixture to this one; empty where both give the same rows in the same order.
+
+        Args:
+            was: a mixture, what `lock` gave, or what `tsr mix diff` takes: a mixture's file or name, a lock, an export.
+
+        Raises:
+            TsrError: what is no mixture, lock or export, or is one that cannot be read.
+
+        Example:
+            [change.text for change in mix.diff(checkpoint["mixture"])]
+        """
+        here = locked_side("this mixture", self.lock())
+        if isinstance(was, Mixture):
+            return compare(locked_side("that mixture", was.lock()), here)
+        if isinstance(was, Mapping):
+            return compare(locked_side("that lock", checked_lock(was, "what was given")), here)
+        return compare(read_side(self._data.workspace, os.fspath(was)), here)
 
     @property
     def schema(self) -> pa.Schema:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from small_registry import SmallRegistry, echoes
+from small_registry import PLAIN, SmallRegistry, echoes
 
 import tasksource_reg as tsr
 from tasksource_reg.api import COLUMNS
@@ -413,3 +413,26 @@ def test_importing_the_package_stays_light() -> None:
     heavy = ["datasets", "pandas", "pyarrow", "numpy", "pydantic", "rich", "jinja2", "yaml"]
     code = f"import sys, tasksource_reg; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_mixture_says_what_changed_since_another(own: SmallRegistry, tmp_path: Path) -> None:
+    own.task("a", echoes("a", 20))
+    own.task("b", echoes("b", 10))
+
+    def mixture(**spec: Any) -> tsr.Mixture:
+        body = {"parts": [{"select": "dataset:own/*"}], "shape": "text", **spec}
+        return tsr.mixture(body, **options(own))
+
+    mix = mixture()
+    kept = json.loads(json.dumps(mix.lock()))
+    assert mix.diff(kept) == mix.diff(mixture()) == []
+    assert [change.text for change in mixture(seed=3).diff(kept)] == ["seed: 0 became 3"]
+    assert [c.kind for c in mixture(shape="messages").diff(mix)] == ["settings"]
+    file = tmp_path / "old.lock.json"
+    file.write_text(json.dumps(kept))
+    own.templates("families", "echo", [PLAIN | {"prompt": "so: {{ input }}"}])
+    texts = [change.text for change in mixture().diff(file)]
+    assert texts == [f"task own/{name}: the template echo/plain reads otherwise now" for name in "ab"]
+    for body in ({}, {"format": 1}, {"format": 1, "plan": "x", "tasks": [1]}):
+        with pytest.raises(tsr.FindingsError, match="TSR-L004"):
+            mix.diff(body)

@@ -187,7 +187,7 @@ class WorkerBatches(Iterator[Batch]):
         The only worker of a rank gives the state of the run, at most 200 bytes, which resumes it under any ranks, batch
         size and workers. One worker of several gives a state that is good for the same worker of as many.
         """
-        state = State.of(self._data.plan, self._deal.after(self._next)).to_json()
+        state = State(self._deal.after(self._next), self._data.resolved.marks).to_json()
         return state if self.workers == 1 else {"worker": self._place(), "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -201,7 +201,7 @@ class WorkerBatches(Iterator[Batch]):
             message = f"the state is of {_worker(state['worker'])}, this is {_worker(self._place())}"
             raise error("TSR-M005", message, fix="keep workers, ranks and batch size, or resume from `state_at`")
         known = State.from_json(state["state"] if own else state)
-        known.check(self._data.plan)
+        known.check(self._data.resolved.marks)
         plan, tail = self._data.plan, self._data.spec.tail
         deal = Deal.of(plan, tail, known.position, self._deal.world, self._deal.size)
         self._begin(deal, 0 if own else self.worker)  # a worker's own state says where its own next batch begins
@@ -223,7 +223,7 @@ def state_at(data: MixtureData, deal: Deal, batches: int) -> dict[str, Any]:
     """
     if not 0 <= batches <= deal.batches():
         raise error("TSR-U005", f"{batches:,} batches of a run of {deal.batches():,}", fix="count from the run's start")
-    return State.of(data.plan, deal.after(batches)).to_json()
+    return State(deal.after(batches), data.resolved.marks).to_json()
 
 
 def start_of(data: MixtureData, start: int = 0, state: Mapping[str, Any] | None = None) -> int:
@@ -238,5 +238,5 @@ def start_of(data: MixtureData, start: int = 0, state: Mapping[str, Any] | None 
     if start:
         raise error("TSR-U005", "a start beside a state", fix="give one of the two")
     known = State.from_json(state)
-    known.check(data.plan)
+    known.check(data.resolved.marks)
     return known.position

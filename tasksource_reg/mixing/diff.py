@@ -61,11 +61,12 @@ def read_side(workspace: Workspace, source: str) -> Side:
         spec = read_mixture(dict(manifest.spec))
         return Side(f"export {source}", tasks, Plan.from_json(manifest.plan), settings(spec))
     if path.name.endswith(".lock.json"):
-        return _locked(f"lock {source}", read_lock_file(path))
-    return _locked(f"mixture {source}", mixture_lock(resolve_mixture(workspace, source, locked=False)))
+        return locked_side(f"lock {source}", read_lock_file(path))
+    return locked_side(f"mixture {source}", mixture_lock(resolve_mixture(workspace, source, locked=False)))
 
 
-def _locked(name: str, body: Mapping[str, Any]) -> Side:
+def locked_side(name: str, body: Mapping[str, Any]) -> Side:
+    """The side of a lock's body, as `mixture_lock` gives it."""
     tasks = {}
     for task, facts in body["tasks"].items():
         revision = ",".join(dict.fromkeys(r for r in facts.get("revisions", {}).values() if r))

@@ -130,7 +130,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
 
     def state_dict(self) -> dict[str, Any]:
         """Where this rank stands: plain JSON, at most 200 bytes, equal on ranks that passed equally many positions."""
-        return State.of(self._data.plan, min(self._next, self._end)).to_json()
+        return State(min(self._next, self._end), self._data.resolved.marks).to_json()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Self:
         """Goes on where a state was taken, under this iterator's rank and world.
@@ -139,7 +139,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
             FindingsError: TSR-M005, the state is of another plan; the message names what changed.
         """
         known = State.from_json(state)
-        known.check(self._data.plan)
+        known.check(self._data.resolved.marks)
         self._seek(known.position)
         return self
 

@@ -81,17 +81,32 @@ def read_lock_file(target: Path) -> dict[str, Any]:
     Raises:
         FindingsError: TSR-L004, the lock is damaged.
     """
+    fix = f"run `tsr mix lock {target.name.removesuffix('.lock.json')}.yaml` to write it again"
     try:
-        body: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
+        body = json.loads(target.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise error("TSR-L004", f"{target.name}: {exc}", fix=fix, place=Place(str(target))) from exc
+    return checked_lock(body, target.name, fix=fix, place=Place(str(target)))
+
+
+def checked_lock(body: Any, name: str, *, fix: str | None = None, place: Place | None = None) -> dict[str, Any]:
+    """A value as the lock of a mixture.
+
+    Args:
+        body: plain JSON values; name: what it is called, where it is no lock.
+        fix, place: of that error.
+
+    Raises:
+        FindingsError: TSR-L004, it is no lock.
+    """
+    try:
         if body["format"] != LOCK_FORMAT:
             raise ValueError(f"format {body['format']}")
         if not isinstance(body["plan"], str) or not all(isinstance(t, dict) for t in dict(body["tasks"]).values()):
             raise ValueError("no plan, or no tasks")
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        message = f"{target.name} is not a lock of a mixture: {exc}"
-        fix = f"run `tsr mix lock {target.name.removesuffix('.lock.json')}.yaml` to write it again"
-        raise error("TSR-L004", message, fix=fix, place=Place(str(target))) from exc
-    return body
+    except (ValueError, KeyError, TypeError) as exc:
+        raise error("TSR-L004", f"{name} is not a lock of a mixture: {exc}", fix=fix, place=place) from exc
+    return dict(body)
 
 
 def moved(lock: Mapping[str, Any], resolved: Resolved) -> list[Problem]:

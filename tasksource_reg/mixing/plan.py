@@ -132,15 +132,22 @@ class Plan:
 
     def _among_all(self, task: int, rows: IntArray) -> IntArray:
         """Rows of a task, numbered among all its surviving rows (times its copies) in place of those of its subset."""
-        name, of, copies = self.tasks[task].id, self.tasks[task].of, self.tasks[task].copies
-        if of is None:
+        subset, copies = self.subset(task), self.tasks[task].copies
+        if subset is None:
             return rows
-        if task not in self._subsets:
-            key = keyed.stream_key(self.seed, "subset", name, self.tasks[task].split)
-            self._subsets[task] = chosen_rows(key, of, self.tasks[task].rows // copies)
         which, copy = np.divmod(rows, copies)
-        out: IntArray = self._subsets[task][which] * copies + copy
+        out: IntArray = subset[which] * copies + copy
         return out
+
+    def subset(self, task: int) -> IntArray | None:
+        """The surviving rows that a task gives, int64, ascending; None where it gives all."""
+        name, split, rows, _, of, copies, _ = self.tasks[task]
+        if of is None:
+            return None
+        if task not in self._subsets:
+            key = keyed.stream_key(self.seed, "subset", name, split)
+            self._subsets[task] = chosen_rows(key, of, rows // copies)
+        return self._subsets[task]
 
     def occurrences_before(self, position: int) -> IntArray:
         """How many positions before `position` each task has: int64 [tasks], exact, summing to `position`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from tasksource_reg.mixing.planning import Budget, Planned, budget_of, plan_of
 from tasksource_reg.mixing.selection import Selection, mixture_file, select
 from tasksource_reg.mixing.sizes import CountTokens, Taken, TokenCounts
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec, TokensSpec, read_mixture
+from tasksource_reg.mixing.state import Marks
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.provenance.locks import SplitCounts
 from tasksource_reg.registry import TaskInfo
+from tasksource_reg.sources.spec import digest
 from tasksource_reg.workspace import Workspace
 
 __all__ = ["MixtureTask", "Resolved", "mixture_file", "resolve_mixture"]
@@ -77,6 +80,24 @@ class Resolved:
     tasks: tuple[MixtureTask, ...]
     plan: Plan
     notes: tuple[str, ...]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """For each kind of thing that rows hang on, a digest in hex: the plan's kinds, and what makes rows."""
+        tasks = sorted(self.tasks, key=lambda task: (task.info.id, task.split))
+        order = self.plan.digests
+        rendering = self.spec.model_dump(mode="json", include={"templates", "shots", "shape"})
+        return {
+            "tasks": digest([order["tasks"], [task.compiled.hash for task in tasks]]),
+            "revisions": digest([dict(task.revisions) for task in tasks]),
+            "templates": digest([[{t.id: t.hash for t in task.templates} for task in tasks], rendering]),
+            **{kind: order[kind] for kind in ("rates", "stop", "seed")},
+        }
+
+    @cached_property
+    def marks(self) -> Marks:
+        """What states of this mixture hold beside their position."""
+        return Marks.of(self.plan, self.digests)
 
 
 def resolve_mixture(
@@ -171,7 +192,6 @@ def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tup
                 templates = workspace.library.for_task(compiled.profile, suits)
             if max(spec.shot_probabilities):
                 shot_split = SHOT_SPLIT
-                problems += _shot_problems(workspace, spec, info, compiled)
         except TsrError as exc:
             problems += [p for p in exc.problems if p not in problems]
             continue
@@ -196,6 +216,7 @@ def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tup
             )
         )
     problems += _unknown_templates(workspace, spec, tasks)
+    problems += _shot_problems(workspace, spec, tasks)
     raise_problems(problems)
     return tuple(tasks)
 
@@ -232,18 +253,39 @@ def _unknown_templates(workspace: Workspace, spec: MixtureSpec, tasks: list[Mixt
     return problems
 
 
-def _shot_problems(workspace: Workspace, spec: MixtureSpec, info: TaskInfo, compiled: CompiledTask) -> list[Problem]:
-    """Whether the split of the shots has enough rows, the row itself not counted."""
-    most, split = max(spec.shot_probabilities), SHOT_SPLIT
-    if split not in compiled.splits:
-        fix = "exclude it, or ask for no shots"
-        return [Problem("TSR-M010", f"the task has no {split} split to take shots from", fix, task=info.id)]
-    if spec.shots.from_ == "family":
-        return []  # others of its family give rows; a row for which all together have too few is counted as it is made
-    rows = workspace.counts(info, split).rows
-    if rows - (split == spec.split) < most:
-        return [Problem("TSR-M010", f"{rows:,} rows for up to {most} shots", task=info.id, split=split)]
-    return []
+def kindred(one: MixtureTask, other: MixtureTask) -> bool:
+    """Whether rows of one task can be shots of another: of its family and schema, in one of its languages."""
+    a, b = one.compiled.profile, other.compiled.profile
+    same = (a.family, a.schema) == (b.family, b.schema) and a.family is not None
+    return same and bool(set(a.languages) & set(b.languages))
+
+
+def _shot_problems(workspace: Workspace, spec: MixtureSpec, tasks: list[MixtureTask]) -> list[Problem]:
+    """Tasks whose rows can never have as many shots as they may ask for, the row itself not counted."""
+    most, family = max(spec.shot_probabilities), spec.shots.from_ == "family"
+    if not most:
+        return []
+    problems, there = [], [SHOT_SPLIT in task.compiled.splits for task in tasks]
+    for task, has_split in zip(tasks, there, strict=True):
+        if not has_split:
+            message = f"the task has no {SHOT_SPLIT} split to take shots from"
+            problems.append(Problem("TSR-M010", message, "exclude it, or ask for no shots", task=task.info.id))
+    pools = [_shot_rows(workspace, task) if has_split else 0 for task, has_split in zip(tasks, there, strict=True)]
+    for task, own in zip(tasks, pools, strict=True):
+        rows = own
+        if family:
+            rows += sum(n for other, n in zip(tasks, pools, strict=True) if other is not task and kindred(task, other))
+        if SHOT_SPLIT in task.compiled.splits and rows - (task.split == SHOT_SPLIT) < most:
+            message = f"{rows:,} rows{' of its family' if family else ''} for up to {most} shots"
+            problems.append(Problem("TSR-M010", message, task=task.info.id, split=SHOT_SPLIT))
+    return problems
+
+
+def _shot_rows(workspace: Workspace, task: MixtureTask) -> int:
+    """How many rows of a task may be shots: those of its subset, where the mixture takes one of that split."""
+    if task.split == SHOT_SPLIT and task.taken is not None:
+        return task.taken
+    return workspace.counts(task.info, SHOT_SPLIT).rows
 
 
 def _language_notes(spec: MixtureSpec, tasks: tuple[MixtureTask, ...]) -> list[str]:

@@ -3,8 +3,8 @@
 The candidates of a row are the first elements of a permutation of the pool that is keyed by the row alone, so a row's
 shots hang on nothing but the row, its template and the pool. Passed over are rows of the same source row (its own parts
 too), rows whose inputs are like its own (`likeness`), and rows that the template cannot render. A pool is the train
-split of the row's task, or those of several tasks, one after the other. Balanced shots are drawn label by label.
-Everything is computed for many rows at once; a candidate that several rows draw is rendered once.
+split of the row's task, or its subset of it, or those of several tasks, one after the other. Balanced shots are drawn
+label by label. Everything is computed for many rows at once; a candidate that several rows draw is rendered once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tasksource_reg.nested import (
 from tasksource_reg.prompting.render import Renderer
 from tasksource_reg.prompting.shapes import Shots
 from tasksource_reg.rows import Keys
-from tasksource_reg.task import SplitData
+from tasksource_reg.task import BLOCK, SplitData
 
 LOOKED_AT = 1024
 """How many candidates of a row are looked at, at most: a template that fits fewer rows of the pool has too few."""
@@ -93,11 +93,26 @@ class ShotSource:
         split: its rows.
         batch: harmonized rows by surviving row number, as they are rendered.
         renderer: by the number of the row's template; None where that does not fit this task.
+        subset: int64, the surviving rows that may be shots; None: all.
     """
 
     split: SplitData
     batch: Callable[[Ints], pa.RecordBatch]
     renderer: Callable[[int], Renderer | None]
+    subset: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.split) if self.subset is None else len(self.subset)
+
+    def surviving(self, numbers: Ints) -> Ints:
+        """The surviving rows of numbers among those that may be shots."""
+        return numbers if self.subset is None else self.subset[numbers]
+
+    def column(self, field: str) -> list[int]:
+        """An integer field of all rows that may be shots; -1 where it is null."""
+        rows = self.surviving(np.arange(len(self), dtype=np.int64))
+        blocks = (self.split.batch(rows[first : first + BLOCK]) for first in range(0, len(rows), BLOCK))
+        return [value for batch in blocks for value in ints_of(batch.column(field)).tolist()]
 
 
 class ShotPool:
@@ -109,11 +124,11 @@ class ShotPool:
 
     def __init__(self, sources: Sequence[ShotSource]) -> None:
         self.sources = sources
-        self.starts: Ints = np.cumsum([0, *(len(source.split) for source in sources)])
+        self.starts: Ints = np.cumsum([0, *(len(source) for source in sources)])
         self.size = int(self.starts[-1])
 
     def located(self, candidate: Ints) -> tuple[Ints, Ints]:
-        """The source of each candidate, and its surviving row there."""
+        """The source of each candidate, and its number among the source's rows."""
         source = np.searchsorted(self.starts, candidate, side="right") - 1
         return source, candidate - self.starts[source]
 
@@ -128,9 +143,8 @@ class ShotPool:
             profile, field = source.split.task.profile, _STRATA.get(source.split.task.schema.name)
             if field is None:
                 return [np.arange(self.size, dtype=np.int64)]
-            for batch in source.split.batches():
-                said = profile.labels if field == "label" else ()
-                names += [said[i] if i < len(said) else str(i) for i in ints_of(batch.column(field)).tolist()]
+            said = profile.labels if field == "label" else ()
+            names += [said[i] if i < len(said) else str(i) for i in source.column(field)]
         labels, code = np.unique(np.array(names), return_inverse=True)
         return [np.flatnonzero(code == number) for number in range(len(labels))]
 
@@ -295,7 +309,7 @@ class _Rendered:
         for source_number in np.flatnonzero(np.bincount(of_source)).tolist():
             here = np.flatnonzero(of_source == source_number)
             source = self.pool.sources[source_number]
-            rows, at = np.unique(number[here], return_inverse=True)
+            rows, at = np.unique(source.surviving(number[here]), return_inverse=True)
             batch = source.batch(rows)
             prints = fingerprints(batch, source.split.task.schema)
             origin = origins(source.split, source.split.index.rows[rows])

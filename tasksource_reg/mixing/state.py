@@ -1,8 +1,8 @@
 """Where a run stands, and what tells two plans apart.
 
-A state is a position with short digests of the plan that gave it its meaning: at most 200 bytes of plain JSON. Resuming
-needs nothing else, for the order is a pure function of the position; a state of another plan is refused with the name
-of what changed.
+A state is a position with short digests of what gives it its meaning: at most 200 bytes of plain JSON. Resuming needs
+nothing else, for every row is a pure function of its position; a state of another plan, or of other templates or
+revisions, is refused with the name of what changed.
 """
 
 from __future__ import annotations
@@ -19,30 +19,42 @@ from tasksource_reg.mixing.segments import PlanTask
 _Weights: TypeAlias = dict[tuple[str, str], int]
 
 
+class Marks(NamedTuple):
+    """What a position means: what every row at every position hangs on, as short digests.
+
+    Attributes:
+        plan: the beginning of the plan's digest, 8 hex digits.
+        parts: for each kind of thing that rows hang on, the beginning of its digest, 6 hex digits: the kinds of
+            `Plan.digests`, and for a mixture those of `Resolved.digests`.
+    """
+
+    plan: str
+    parts: dict[str, str]
+
+    @classmethod
+    def of(cls, plan: Plan, digests: Mapping[str, str] | None = None) -> Marks:
+        """The marks of a plan, or of a mixture with this plan and these digests of its parts."""
+        parts = plan.digests if digests is None else digests
+        return cls(plan.digest[:8], {kind: digest[:6] for kind, digest in parts.items()})
+
+
 @dataclass(frozen=True, slots=True)
 class State:
-    """A position of a plan.
+    """A position, with what it means.
 
     Attributes:
         position: the next position of the plan, all ranks together.
-        plan: digest of the plan, 16 hex digits.
-        parts: digest of each kind of component, 8 hex digits: tasks, rates, stop, seed.
+        marks: of the mixture, or of the plan alone.
         version: of the plan's meaning.
     """
 
     position: int
-    plan: str
-    parts: dict[str, str]
+    marks: Marks
     version: int = VERSION
-
-    @classmethod
-    def of(cls, plan: Plan, position: int) -> State:
-        """The state of a run of `plan` whose next position is `position`."""
-        return cls(position, plan.digest, dict(plan.digests))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; at most 200 bytes when written."""
-        return {"version": self.version, "position": self.position, "plan": self.plan, "parts": self.parts}
+        return {"version": self.version, "position": self.position, "plan": self.marks.plan, "parts": self.marks.parts}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> State:
@@ -54,19 +66,21 @@ class State:
         position, parts = value.get("position"), value.get("parts")
         if not isinstance(position, int) or position < 0 or not isinstance(parts, Mapping):
             raise error("TSR-M005", f"not a state: {json.dumps(dict(value), default=str)[:80]}")
-        return cls(position, str(value.get("plan")), dict(parts), value.get("version", 0))
+        return cls(position, Marks(str(value.get("plan")), dict(parts)), value.get("version", 0))
 
-    def check(self, plan: Plan) -> None:
-        """Raises TSR-M005, naming what changed, unless the state is one of `plan`."""
+    def check(self, marks: Marks) -> None:
+        """Raises TSR-M005, naming what changed, unless these are the state's own marks."""
         if self.version != VERSION:
             raise error("TSR-M005", f"the state has version {self.version}, this package makes {VERSION}")
-        changed = [_SAID.get(kind, kind) for kind, digest in plan.digests.items() if self.parts.get(kind) != digest]
-        if changed or self.plan != plan.digest:
-            raise error("TSR-M005", f"the plan has changed since: other {', '.join(changed) or 'digest'}")
+        kinds = (*marks.parts, *(kind for kind in self.marks.parts if kind not in marks.parts))
+        changed = [_SAID.get(k, k) for k in kinds if self.marks.parts.get(k) != marks.parts.get(k)]
+        if changed or self.marks.plan != marks.plan:
+            fix = "`tsr mix diff`, or `mix.diff`, names each change from the old mixture, its lock or an export of it"
+            raise error("TSR-M005", f"the plan has changed since: other {', '.join(changed) or 'digest'}", fix=fix)
 
 
-# Kinds of components that hold more than their names say.
-_SAID = {"rates": "rates or order", "seed": "seed or locality"}
+# Kinds of things that hold more than their names say.
+_SAID = {"rates": "rates or order", "seed": "seed or locality", "templates": "templates, shots or shape"}
 
 
 class Change(NamedTuple):

@@ -24,10 +24,11 @@ from tasksource_reg.mixing.choice import in_language, pick
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.options import shows_some, with_options
 from tasksource_reg.mixing.plan import Located
-from tasksource_reg.mixing.resolve import MixtureTask, Resolved, resolve_mixture
+from tasksource_reg.mixing.resolve import MixtureTask, Resolved, kindred, resolve_mixture
 from tasksource_reg.mixing.shaping import Group, Piece
 from tasksource_reg.mixing.shots import DrawnShots, ShotPool, ShotSource, Wanting, draw_shots, origins, pruned
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec
+from tasksource_reg.mixing.state import Marks
 from tasksource_reg.nested import Ints, Mask, take_rows, valid_of
 from tasksource_reg.prompting.candidates import candidates
 from tasksource_reg.prompting.choose import NONE, choose
@@ -80,7 +81,7 @@ class MixtureData:
         self._template_number = {name: i for i, name in enumerate(self.template_ids)}
 
     def __reduce__(self) -> tuple[Callable[..., MixtureData], tuple[Any, ...]]:
-        return _again, (self.workspace, self.spec, self.plan.digest, self.full_passport)
+        return _again, (self.workspace, self.spec, self.resolved.marks, self.full_passport)
 
     @property
     def tasks(self) -> tuple[MixtureTask, ...]:
@@ -325,7 +326,7 @@ class MixtureData:
             entry = self.tasks[number]
             of = [number]
             if self.spec.shots.from_ == "family":
-                of = [i for i, other in enumerate(self.tasks) if i == number or _kindred(entry, other)]
+                of = [i for i, other in enumerate(self.tasks) if i == number or kindred(entry, other)]
             self._pools[number] = ShotPool([self._shot_source(i, entry) for i in of]), of.index(number)
         return self._pools[number]
 
@@ -345,7 +346,8 @@ class MixtureData:
             own = ids.get(asking.templates[choice].id)
             return None if own is None else self.renderer(number, own)
 
-        return ShotSource(split, batch, renderer)
+        subset = self.plan.subset(number) if entry.shot_split == entry.split else None
+        return ShotSource(split, batch, renderer, subset)
 
     def _pruned(self, shots: Shots, template: Template, done: Rendered) -> Shots:
         """The shots that fit beside their rows."""
@@ -369,17 +371,10 @@ class MixtureData:
         return list(shape(self.spec.shape, rows).columns)
 
 
-def _kindred(one: MixtureTask, other: MixtureTask) -> bool:
-    """Whether rows of one task can be shots of another: of its family and schema, in one of its languages."""
-    a, b = one.compiled.profile, other.compiled.profile
-    same = (a.family, a.schema) == (b.family, b.schema) and a.family is not None
-    return same and bool(set(a.languages) & set(b.languages))
-
-
-def _again(workspace: Workspace, spec: MixtureSpec, digest: str, full_passport: bool) -> MixtureData:
+def _again(workspace: Workspace, spec: MixtureSpec, marks: Marks, full_passport: bool) -> MixtureData:
     """A mixture's data in another process."""
     resolved = resolve_mixture(workspace, spec)
-    if resolved.plan.digest != digest:
+    if resolved.marks != marks:
         raise error("TSR-M013", "the registry changed between two processes of one run", fix="start the run again")
     return MixtureData(workspace, resolved, full_passport=full_passport)
 

@@ -1,14 +1,14 @@
 """The template library: which templates there are under the registry's roots, and which of them fit a task.
 
-Files are read when a family or schema is first asked for, once a process and set of roots. A later root adds templates
-and vocabularies to the families of earlier ones; an id stands once in all of them.
+Files are read when a family or schema is first asked for, and again once one of them has changed. A later root adds
+templates and vocabularies to the families of earlier ones; an id stands once in all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from tasksource_reg.errors import Problem, TsrError, did_you_mean, error, raise_problems
@@ -35,15 +35,13 @@ class _Group:
 
 
 class TemplateLibrary:
-    """The templates under some roots. Use `load`, which keeps one library for the same roots."""
+    """The templates under some roots. Use `load`, which keeps one library for the same files."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = tuple(roots)
         self._files: dict[str, list[tuple[Kind, Path]]] = {}
-        for root in self.roots:
-            for folder, kind in _FOLDERS.items():
-                for path in sorted((root / "templates" / folder).glob("*.yaml")):
-                    self._files.setdefault(path.stem, []).append((kind, path))
+        for kind, path in _template_files(self.roots):
+            self._files.setdefault(path.stem, []).append((kind, path))
         self._groups: dict[str, _Group] = {}
 
     @staticmethod
@@ -53,7 +51,9 @@ class TemplateLibrary:
         Args:
             roots: folders that hold `templates/`; roots without it add nothing.
         """
-        return _library(tuple(Path(root).resolve() for root in roots))
+        resolved = tuple(Path(root).resolve() for root in roots)
+        stats = [(path, path.stat()) for _, path in _template_files(resolved)]
+        return _library(resolved, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -202,6 +202,14 @@ def _by_id(templates: Iterable[Template]) -> tuple[Template, ...]:
     return tuple(sorted(templates, key=lambda t: t.id))
 
 
-@cache
-def _library(roots: tuple[Path, ...]) -> TemplateLibrary:
+def _template_files(roots: Sequence[Path]) -> Iterator[tuple[Kind, Path]]:
+    for root in roots:
+        for folder, kind in _FOLDERS.items():
+            for path in sorted((root / "templates" / folder).glob("*.yaml")):
+                yield kind, path
+
+
+@lru_cache(maxsize=8)
+def _library(roots: tuple[Path, ...], files: tuple[tuple[Path, int, int], ...]) -> TemplateLibrary:
+    """The library of roots whose files were last changed, and are as large, as said."""
     return TemplateLibrary(roots)

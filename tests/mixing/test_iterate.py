@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_registry import SmallRegistry, echoes
+from small_registry import PLAIN, SmallRegistry, echoes
 
 from tasksource_reg.errors import TsrError
 from tasksource_reg.mixing.iterate import LISTED, MixtureIterator, batches, end_of
@@ -220,6 +220,29 @@ def test_a_state_of_another_mixture_names_what_changed(module_own: SmallRegistry
             MixtureIterator(module_own.data(**spec)).load_state_dict(state)
     with pytest.raises(TsrError, match="TSR-M005"):
         MixtureIterator(whole).load_state_dict({"position": "x"})
+
+
+def test_a_state_names_what_changed_outside_the_plan(own: SmallRegistry) -> None:
+    own.task("a", echoes("a", 20))
+    state = MixtureIterator(own.data()).state_dict()
+    assert len(json.dumps(state | {"position": 2**62 - 1}).encode()) <= 200
+    MixtureIterator(own.data()).load_state_dict(state)
+
+    def refusal(**spec: Any) -> str:
+        with pytest.raises(TsrError) as caught:
+            MixtureIterator(own.data(**spec)).load_state_dict(state)
+        assert caught.value.problems[0].code == "TSR-M005"
+        return caught.value.problems[0].message
+
+    rendering = "the plan has changed since: other templates, shots or shape"
+    assert refusal(shots={"k": 1}) == refusal(shape="messages") == rendering
+    own.templates("families", "echo", [PLAIN | {"prompt": "so: {{ input }}"}])
+    assert refusal() == rendering
+    own.templates("families", "echo", [PLAIN])
+    own.task("a", echoes("b", 20))  # as many rows, but others
+    assert refusal() == "the plan has changed since: other revisions"
+    own.task("a", echoes("a", 20), fields={"input": "heard", "target": "said"})
+    assert refusal() == "the plan has changed since: other tasks"
 
 
 def test_quarantined_positions_are_kept_up_to_a_number(module_own: SmallRegistry) -> None:

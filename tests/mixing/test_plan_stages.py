@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasksource_reg.errors import TsrError
 from tasksource_reg.mixing.plan import Plan, build_plan, build_stages
 from tasksource_reg.mixing.segments import SIZE_UNIT, PlanTask, Stop
-from tasksource_reg.mixing.state import State
+from tasksource_reg.mixing.state import Marks, State
 
 SIZES = [7, 40, 3, 120, 1, 18]
 
@@ -239,13 +239,13 @@ def test_a_thousand_reweightings_of_600_tasks_stay_small() -> None:
     rng = np.random.default_rng(0)
     tasks = [PlanTask(f"task/{n}", "train", int(size)) for n, size in enumerate(rng.integers(50, 10**6, 600))]
     plan = build_plan(tasks, [t.rows for t in tasks], Stop("never"))
-    size = len(json.dumps(State.of(plan, 10**12).to_json()))
+    size = len(json.dumps(State(10**12, Marks.of(plan)).to_json()))
     for number in range(1, 41):  # each adds the same; 1,000 would take half a minute
         plan = plan.reweight(number * 1000, rng.uniform(0.1, 5, 600).tolist())
     assert len(plan.segments) == 41
     text = json.dumps(plan.to_json(), separators=(",", ":"))
     assert 1000 / 40 * len(text) < 7e6
-    assert len(json.dumps(State.of(plan, 10**12).to_json())) == size <= 200
+    assert len(json.dumps(State(10**12, Marks.of(plan)).to_json())) == size <= 200
     assert (plan.occurrences_before(40_000) == Plan.from_json(json.loads(text)).occurrences_before(40_000)).all()
 
 

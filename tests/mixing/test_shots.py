@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from small_registry import SmallRegistry, echoes
 
+from tasksource_reg.errors import TsrError
+
 LABELS = ["red", "green", "blue"]
 COLOUR = {"id": "colour/say", "prompt": "{{ text }}", "response": "{{ answer }}", "joint": "=", "shot_joint": ";"}
 
@@ -89,6 +91,46 @@ def test_shots_of_a_family_come_from_its_other_tasks_too(own: SmallRegistry) -> 
     assert seen == {"a": {"a", "b"}, "b": {"a", "b"}, "c": {"c"}}
     alone = own.texts(parts=[{"task": "own/a"}], shots={"k": 3, "from": "family"})
     assert alone == own.texts(parts=[{"task": "own/a"}], shots={"k": 3})
+
+
+def test_shots_of_a_subset_come_from_the_subset(own: SmallRegistry) -> None:
+    colours(own, "a", {"red": 30, "green": 30})
+    part = {"task": "own/a", "rows_per_task": 8}
+    for shots in ({"k": 7}, {"k": 6, "balanced": True}, {"k": 7, "from": "family"}):
+        texts = own.texts(parts=[part], shots=shots)
+        lasts = {text.split(";")[-1].split("=")[0] for text in texts}
+        seen = {shot.split("=")[0] for text in texts for shot in text.split(";")[:-1]}
+        assert len(texts) == 8 and len(lasts) == 8 and seen == lasts
+
+
+def test_shots_of_evaluation_rows_do_not_follow_the_subset_of_their_split(own: SmallRegistry) -> None:
+    own.task("a", {"train": echoes("a", 30), "test": echoes("b", 30)})
+    texts = own.texts(split="test", parts=[{"task": "own/a", "rows_per_task": 4}], shots={"k": 12})
+    assert len({shot for text in texts for shot in text.split(";")[:-1]}) > 20
+
+
+@pytest.mark.parametrize(
+    ("part", "shots", "rows"),
+    [
+        ({"task": "own/a", "rows_per_task": 3}, {"k": 3}, "3 rows for up to 3 shots"),
+        ({"task": "own/a"}, {"k": {0: 0.9, 4: 0.1}}, "4 rows for up to 4 shots"),
+        ({"task": "own/a"}, {"k": 4, "from": "family"}, "4 rows of its family for up to 4 shots"),
+        ({"select": "id:own/a,own/b"}, {"k": 7, "from": "family"}, "7 rows of its family for up to 7 shots"),
+        ({"select": "family:colour"}, {"k": 9, "from": "family"}, "7 rows of its family for up to 9 shots"),
+    ],
+)
+def test_too_few_rows_for_shots_are_known_before_reading(
+    own: SmallRegistry, part: dict[str, Any], shots: dict[str, Any], rows: str
+) -> None:
+    colours(own, "a", {"red": 4})
+    colours(own, "b", {"red": 3})
+    colours(own, "c", {"red": 9}, languages=["de"])
+    with pytest.raises(TsrError) as caught:
+        own.resolve({"parts": [part], "shots": shots})
+    first = caught.value.problems[0]
+    assert (first.code, first.message) == ("TSR-M010", rows)
+    fewer = {**shots, "k": 2}
+    own.resolve({"parts": [part], "shots": fewer})
 
 
 def test_shots_that_do_not_fit_are_left_out_whole(own: SmallRegistry) -> None:

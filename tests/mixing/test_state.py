@@ -8,7 +8,7 @@ import pytest
 from tasksource_reg.errors import TsrError
 from tasksource_reg.mixing.plan import Plan, build_plan
 from tasksource_reg.mixing.segments import PlanTask, Stop
-from tasksource_reg.mixing.state import State, difference
+from tasksource_reg.mixing.state import Marks, State, difference
 
 
 def plan_of(rows: int = 30, rate: float = 1, stop: Stop = Stop("rows", 100), seed: int = 0) -> Plan:  # noqa: B008
@@ -16,16 +16,17 @@ def plan_of(rows: int = 30, rate: float = 1, stop: Stop = Stop("rows", 100), see
 
 
 def test_a_state_is_at_most_200_bytes_of_json_and_comes_back() -> None:
-    state = State.of(plan_of(stop=Stop("never")), 2**62 - 1)
+    state = State(2**62 - 1, Marks.of(plan_of(stop=Stop("never"))))
     text = json.dumps(state.to_json())
     assert len(text.encode()) <= 200
     assert State.from_json(json.loads(text)) == state
 
 
 def test_a_state_fits_the_plan_that_made_it_however_its_tasks_are_ordered() -> None:
-    state = State.of(plan_of(), 17)
-    state.check(plan_of())
-    state.check(build_plan([PlanTask("b", "train", 50), PlanTask("a", "train", 30)], [1, 1], Stop("rows", 100)))
+    state = State(17, Marks.of(plan_of()))
+    state.check(Marks.of(plan_of()))
+    same = build_plan([PlanTask("b", "train", 50), PlanTask("a", "train", 30)], [1, 1], Stop("rows", 100))
+    state.check(Marks.of(same))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_a_state_fits_the_plan_that_made_it_however_its_tasks_are_ordered() -> N
 )
 def test_a_state_of_another_plan_names_what_changed(other: Plan, kind: str) -> None:
     with pytest.raises(TsrError, match=f"other {kind}") as caught:
-        State.of(plan_of(), 17).check(other)
+        State(17, Marks.of(plan_of())).check(Marks.of(other))
     assert caught.value.problems[0].code == "TSR-M005"
 
 
@@ -55,7 +56,7 @@ def test_what_is_no_state_is_refused(value: dict[str, object]) -> None:
 
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(TsrError, match="version 9") as caught:
-        State.from_json(State.of(plan_of(), 3).to_json() | {"version": 9}).check(plan_of())
+        State.from_json(State(3, Marks.of(plan_of())).to_json() | {"version": 9}).check(Marks.of(plan_of()))
     assert caught.value.problems[0].code == "TSR-M005"
 
 
