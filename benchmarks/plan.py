@@ -11,12 +11,15 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from tasksource_reg.mixing.plan import Plan, build_plan
+from tasksource_reg.mixing.build import build_plan
+from tasksource_reg.mixing.ordering import Ordering
+from tasksource_reg.mixing.pacing import Curriculum, Pacing
+from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.rates import examples, integer_weights
 from tasksource_reg.mixing.segments import SIZE_UNIT, PlanTask, Stop, StopKind
 from tasksource_reg.mixing.split_tree import SplitTree
@@ -146,7 +149,30 @@ def recipes(block: np.ndarray) -> list[Figure]:
     figures.append(Figure("the state of it", len(state.encode()), "bytes", 200))
     cost = seconds(lambda: plan.locate(block)) / len(block) * 1e6
     figures.append(Figure("picking after them", cost, "µs/row"))
+    return figures + curricula()
+
+
+def curricula() -> list[Figure]:
+    """What it costs to order an epoch of a million rows by scores, and to pick from it."""
+    rows, figures = 1_000_000, []
+    scores = np.random.default_rng(0).normal(size=rows)
+    plain = build_plan([PlanTask("a", "train", rows)], [1], Stop("epochs", 1))
+    for pacing in (None, Pacing("linear", 0.2, 0.8)):
+        plan = replace(plain, curriculum=Curriculum("length", pacing=pacing))
+        name = "sorted" if pacing is None else "paced"
+        cost = seconds(lambda plan=plan: first_of(plan, scores), 3)
+        figures.append(Figure(f"ordering an epoch of 1,000,000 rows, {name}", cost, "s"))
+    ordering = Ordering(plan, lambda _: scores)
+    task, occurrence = plan.locate(np.arange(65_536))
+    ordering.ordered(task, occurrence)
+    cost = seconds(lambda: ordering.ordered(task, occurrence)) / len(occurrence) * 1e6
+    figures.append(Figure("picking from an ordered epoch", cost, "µs/row"))
     return figures
+
+
+def first_of(plan: Plan, scores: np.ndarray) -> None:
+    """Orders the first epoch of a plan of one task, as its first block does."""
+    Ordering(plan, lambda _: scores).ordered(*plan.locate(np.arange(8192)))
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ from tasksource_reg.mixing.planning import reweighted, reweighting
 from tasksource_reg.mixing.report import Plan, report
 from tasksource_reg.mixing.resolve import resolve_mixture
 from tasksource_reg.mixing.sizes import CountTokens
+from tasksource_reg.mixing.spec import controlled_spec
 from tasksource_reg.mixing.state import Change
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import python_rows
@@ -288,6 +289,28 @@ class Mixture(Loadable):
         spec = resolved.spec.model_copy(update={"reweight": (*sooner, entry)})
         resolved = replace(resolved, spec=spec, plan=reweighted(resolved.plan, entry))
         return Mixture(MixtureData(self._data.workspace, resolved, full_passport=self._data.full_passport))
+
+    def control(self, task: str | None = None) -> Mixture:
+        """A control to train beside this mixture: the same rows without what the mixture does with them.
+
+        Args:
+            task: the id of a task, whose rows come alone, in the order that they have in the mixture; without it all
+                rows come in an order that nothing but the seed decides: no stages, batches of one task, or curriculum.
+
+        Returns:
+            A mixture with a `control`, whose rows have the same templates, shots and choice orders.
+
+        Raises:
+            UsageError: TSR-U001, no task of the mixture; TSR-M009, an endless mixture has no unordered control.
+
+        Example:
+            baseline = mix.control()
+            alone = mix.control("glue/rte")
+        """
+        resolved = self._data.resolved
+        spec = controlled_spec(resolved.spec, task)
+        again = resolve_mixture(self._data.workspace, spec, folder=resolved.folder)
+        return Mixture(MixtureData(self._data.workspace, again, full_passport=self._data.full_passport))
 
     def lock(self) -> dict[str, Any]:
         """What it resolved to, as plain JSON values, to be kept with checkpoints: what `tsr mix lock` writes."""

@@ -149,9 +149,10 @@ CODES: dict[str, Code] = {
     ),
     "TSR-M014": Code("more positions than the epoch caps allow", "ask for fewer rows, or raise max_epochs"),
     "TSR-M015": Code("a plan that cannot be read", "use the version of the package that wrote it"),
-    "TSR-M016": Code("a stage that ends before it begins", "let it stop by rows or epochs"),
+    "TSR-M016": Code("a stage, or a control, without positions", "let the stage stop by rows or epochs"),
     "TSR-M017": Code("a size that nobody has counted", "run `tsr lock ID --tokenizer FILE`, or give counts"),
     "TSR-M018": Code("more positions in quarantine than the limit", "mend what fails, or raise quarantine_limit"),
+    "TSR-M019": Code("scores that do not fit the rows", "give each row one score, a finite number"),
     # X: exports
     "TSR-X001": Code("the folder holds another export", "use an empty folder, or --overwrite", exit=2),
     "TSR-X002": Code("a file differs from its record", "export again"),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Keys: TypeAlias = npt.NDArray[np.uint64]
 Parts: TypeAlias = npt.NDArray[np.int32]
 
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 LISTED_QUARANTINE = 1000
 STEPS = ("distinct", "disjoint", "cap")
 NO_GROUP = np.uint64(0)
@@ -60,6 +60,7 @@ class RowIndex:
 
     Attributes:
         rows: int64 [n], source row over all pieces of the split; parts: int32 [n].
+        lengths: int64 [n], code points of the text fields of each row.
         source_rows, candidates: what there was; filtered: rows dropped by reason; quarantined: by code.
         listed: the first quarantined rows with their messages.
         labels: how often each class name occurs; characters: code points of all text fields.
@@ -68,6 +69,7 @@ class RowIndex:
 
     rows: Ints = field(repr=False)
     parts: Parts = field(repr=False)
+    lengths: Ints = field(repr=False)
     source_rows: int = 0
     candidates: int = 0
     filtered: Mapping[str, int] = field(default_factory=dict)
@@ -82,10 +84,12 @@ class RowIndex:
 
     def save(self, path: Path) -> None:
         """Writes the index as an Arrow file, whole or not at all."""
-        facts = {k: v for k, v in asdict(self).items() if k not in ("rows", "parts")}
-        facts["checksum"] = _checksum(self.rows, self.parts)
-        schema = pa.schema([("row", pa.int64()), ("part", pa.int32())], metadata={"index": json.dumps(facts)})
-        table = pa.Table.from_arrays([pa.array(self.rows), pa.array(self.parts)], schema=schema)
+        facts = {k: v for k, v in asdict(self).items() if k not in ("rows", "parts", "lengths")}
+        facts["checksum"] = _checksum(self.rows, self.parts, self.lengths)
+        columns = [("row", pa.int64()), ("part", pa.int32()), ("length", pa.int64())]
+        schema = pa.schema(columns, metadata={"index": json.dumps(facts)})
+        arrays = [pa.array(self.rows), pa.array(self.parts), pa.array(self.lengths)]
+        table = pa.Table.from_arrays(arrays, schema=schema)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, pa.ipc.new_file(temporary, schema) as writer:
             writer.write_table(table, max_chunksize=max(len(self.rows), 1))
@@ -100,17 +104,21 @@ class RowIndex:
             checksum = facts.pop("checksum")
             rows: Ints = np.asarray(table.column(0).combine_chunks(), dtype=np.int64)
             parts: Parts = np.asarray(table.column(1).combine_chunks(), dtype=np.int32)
-            index = RowIndex(rows, parts, **facts)
+            lengths: Ints = np.asarray(table.column(2).combine_chunks(), dtype=np.int64)
+            index = RowIndex(rows, parts, lengths, **facts)
         except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
             return None
-        if _checksum(rows, parts) != checksum:
+        if _checksum(rows, parts, lengths) != checksum:
             return None
         touch(path)
         return index
 
 
-def _checksum(rows: Ints, parts: Parts) -> int:
-    return zlib.crc32(np.ascontiguousarray(parts).data, zlib.crc32(np.ascontiguousarray(rows).data))
+def _checksum(*columns: npt.NDArray[Any]) -> int:
+    total = 0
+    for column in columns:
+        total = zlib.crc32(np.ascontiguousarray(column).data, total)
+    return total
 
 
 @dataclass
@@ -179,6 +187,7 @@ def build_index(task: CompiledTask, sources: Mapping[str, Sequence[SourceSplit]]
     return RowIndex(
         rows[keep],
         parts[keep],
+        characters[keep],
         scan.source_rows,
         scan.candidates,
         {k: n for k, n in sorted(scan.filtered.items()) if n},

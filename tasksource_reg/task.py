@@ -137,6 +137,11 @@ class SplitData:
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def lengths(self) -> Ints:
+        """Characters of the text fields of each surviving row: int64 [n]."""
+        return self.index.lengths
+
     def check_quarantine(self) -> None:
         """Raises if rows are in quarantine.
 

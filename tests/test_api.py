@@ -436,3 +436,21 @@ def test_a_mixture_says_what_changed_since_another(own: SmallRegistry, tmp_path:
     for body in ({}, {"format": 1}, {"format": 1, "plan": "x", "tasks": [1]}):
         with pytest.raises(tsr.FindingsError, match="TSR-L004"):
             mix.diff(body)
+
+
+def test_controls_have_the_rows_of_their_mixture(own: SmallRegistry) -> None:
+    own.task("a", [{"said": f"{i}" + "." * (i * 7 % 11), "heard": "h"} for i in range(30)])
+    own.task("b", echoes("b", 20))
+    body = {"parts": [{"select": "dataset:own/*"}], "order": {"by": "length"}, "shape": "text", "mixture": "m"}
+    mix = tsr.mixture(body, **options(own))
+    texts = [row["text"] for row in mix]
+    control = mix.control()
+    assert sorted(row["text"] for row in control) == sorted(texts) != [row["text"] for row in control]
+    alone = mix.control("own/b")
+    assert [row["text"] for row in alone] == [text for text in texts if text.startswith("b")]
+    assert repr(alone) == "Mixture('m-only-own/b', 1 task, 20 positions)"
+    assert [row["text"] for row in pickle.loads(pickle.dumps(control))] == [row["text"] for row in control]
+    with pytest.raises(tsr.UsageError, match="is a control itself"):
+        control.control()
+    with pytest.raises(tsr.UsageError, match="no rates of its own"):
+        control.reweight(3, {"own/a": 1, "own/b": 1})

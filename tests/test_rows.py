@@ -205,19 +205,22 @@ def test_texts_that_hold_more_than_two_gigabytes_together() -> None:
 # The cache file
 
 INDEX = RowIndex(
-    np.array([0, 2, 2], dtype=np.int64), np.array([0, 0, 1], dtype=np.int32), 4, 6, {"odd": 2}, {"TSR-R001": 1},
-    (QuarantinedRow(1, -1, "TSR-R001", "no"),), {"k": 3}, 17,
+    np.array([0, 2, 2], dtype=np.int64), np.array([0, 0, 1], dtype=np.int32), np.array([5, 9, 3], dtype=np.int64),
+    4, 6, {"odd": 2}, {"TSR-R001": 1}, (QuarantinedRow(1, -1, "TSR-R001", "no"),), {"k": 3}, 17,
 )  # fmt: skip
 
 
 def same(one: RowIndex | None, other: RowIndex) -> bool:
-    if one is None or one.rows.tolist() != other.rows.tolist() or one.parts.tolist() != other.parts.tolist():
+    arrays = ("rows", "parts", "lengths")
+    if one is None or any(getattr(one, n).tolist() != getattr(other, n).tolist() for n in arrays):
         return False
     names = ("source_rows", "candidates", "filtered", "quarantined", "listed", "labels", "characters")
     return all(getattr(one, n) == getattr(other, n) for n in names)
 
 
-@pytest.mark.parametrize("index", [INDEX, RowIndex(np.zeros(0, np.int64), np.zeros(0, np.int32))])
+@pytest.mark.parametrize(
+    "index", [INDEX, RowIndex(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))]
+)
 def test_a_saved_index_loads_as_it_was(tmp_path: Path, index: RowIndex) -> None:
     index.save(tmp_path / "deep" / "index.arrow")
     assert same(RowIndex.load(tmp_path / "deep" / "index.arrow"), index)
@@ -232,9 +235,10 @@ def test_a_damaged_index_is_none(tmp_path: Path) -> None:
     for damaged in (b"", whole[:100], whole[:-20], b"x" * len(whole), whole.replace(b"candidates", b"candidatos")):
         path.write_bytes(damaged)
         assert RowIndex.load(path) is None
-    at = whole.index(np.array([0, 2, 2], dtype=np.int64).tobytes())
-    path.write_bytes(whole[: at + 8] + b"\x01" + whole[at + 9 :])
-    assert RowIndex.load(path) is None  # another row number
+    for column in ([0, 2, 2], [5, 9, 3]):
+        at = whole.index(np.array(column, dtype=np.int64).tobytes())
+        path.write_bytes(whole[: at + 8] + b"\x01" + whole[at + 9 :])
+        assert RowIndex.load(path) is None  # another row number, another length
     path.unlink()
     path.mkdir()
     assert RowIndex.load(path) is None

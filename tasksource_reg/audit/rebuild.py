@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tasksource_reg.errors import error
 from tasksource_reg.export.identity import versions
 from tasksource_reg.export.layout import Layout
+from tasksource_reg.export.run_record import source_arguments
 from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.resolve import resolve_mixture
 from tasksource_reg.mixing.stream import MixtureData
@@ -28,17 +30,18 @@ class Rebuilt:
     differences: tuple[str, ...]
 
 
-def rebuild(manifest: Manifest, workspace: Workspace) -> Rebuilt:
+def rebuild(manifest: Manifest, workspace: Workspace, out: Path) -> Rebuilt:
     """Builds the mixture of an export again.
 
     Args:
         manifest: of the export.
         workspace: where its tasks come from.
+        out: the export's folder, whose RUN.json says what the mixture's paths were relative to.
 
     Raises:
         FindingsError: TSR-X006, a task of the export is not in the mixture any more; whatever resolving raises.
     """
-    resolved = resolve_mixture(workspace, dict(manifest.spec))
+    resolved = resolve_mixture(workspace, dict(manifest.spec), folder=source_arguments(out).folder)
     by_name = {(task.info.id, task.split): task for task in resolved.tasks}
     plan = Plan.from_json(manifest.plan)
     gone = [task.id for task in plan.tasks if (task.id, task.split) not in by_name]
@@ -47,7 +50,7 @@ def rebuild(manifest: Manifest, workspace: Workspace) -> Rebuilt:
         raise error("TSR-X006", message, fix="use the registry that the export was made with")
     tasks = tuple(by_name[task.id, task.split] for task in plan.tasks)
     data = MixtureData(workspace, replace(resolved, tasks=tasks, plan=plan), full_passport=manifest.passport == "full")
-    return Rebuilt(data, tuple(_differences(manifest, data)))
+    return Rebuilt(data, (*_order_differences(plan, resolved.plan), *_differences(manifest, data)))
 
 
 def position_of_row(manifest: Manifest, row: int) -> tuple[int, int]:
@@ -68,6 +71,12 @@ def position_of_row(manifest: Manifest, row: int) -> tuple[int, int]:
 def layout_of(manifest: Manifest) -> Layout:
     """The layout of an export."""
     return Layout(manifest.split, manifest.plan["length"], manifest.shard_rows)
+
+
+def _order_differences(before: Plan, now: Plan) -> Iterator[str]:
+    """Scores that are others now: the plan keeps the digest of their file, not the scores."""
+    if before.curriculum is not None and now.curriculum is not None and before.curriculum.by != now.curriculum.by:
+        yield f"rows are ordered by {before.curriculum.by}, now by {now.curriculum.by}"
 
 
 def _differences(manifest: Manifest, data: MixtureData) -> Iterator[str]:

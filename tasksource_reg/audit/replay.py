@@ -83,7 +83,7 @@ def replay(out: Path, sample: int, seed: int, workspace: Workspace) -> ReplayRes
         raise error("TSR-U005", f"a sample of {sample} rows")
     manifest = read_manifest(out)
     numbers = sampled_rows(manifest.rows, sample, seed)
-    rebuilt = rebuild(manifest, workspace)
+    rebuilt = rebuild(manifest, workspace, out)
     differing: list[Differing] = []
     for rows, exported in _exported(out, manifest, numbers, rebuilt.data.block_rows):
         passports = exported.column(COLUMN).to_pylist()

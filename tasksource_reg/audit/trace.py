@@ -98,9 +98,9 @@ def trace(out: Path, row: int, workspace: Workspace) -> Trace:
     found = read_rows(out / shard, [row_in_shard])
     exported = found.to_pylist()[0]
     passport = exported.pop(COLUMN)
-    rebuilt = rebuild(manifest, workspace)
+    rebuilt = rebuild(manifest, workspace, out)
     data, position = rebuilt.data, passport["position"]
-    located = data.plan.resolve([position])
+    located = data.located(np.array([position]))
     task = int(located.task[0])
     surviving = int(located.surviving[0])
     entry, split = data.tasks[task], data.split(task)

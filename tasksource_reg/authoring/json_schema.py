@@ -275,6 +275,7 @@ def mixture_schema() -> Json:
     defs["StopSpec"]["oneOf"] = [{"required": [key]} for key in defs["StopSpec"]["properties"]]
     defs["ReweightSpec"]["oneOf"] = [{"required": ["rates"]}, {"required": ["weights"]}]
     defs["QuarantineLimitSpec"]["minProperties"] = 1
+    defs["OrderSpec"]["anyOf"] = [{"required": ["unmixed"]}, {"required": ["by"]}]
     del file["required"]  # of all keys only parts was required
     file["anyOf"] = [{"required": ["parts"]}, {"required": ["stages"]}]
     file["properties"]["parts"]["minItems"] = 1

@@ -100,9 +100,12 @@ _TEMPLATE = Role(
     {"for": Role(("schema", "languages"))},
     tall=True,
 )  # fmt: skip
-_PART = Role(
-    ("select", "task", "mixture", "share", "within"),
-    {"within": Role(("by", "scale", "cap", "temperature", "max_epochs", "rates"))},
+_PARTS = Role(
+    each=Role(
+        ("select", "task", "mixture", "share", "fraction", "rows_per_task", "within"),
+        {"within": Role(("by", "scale", "cap", "cap_over", "temperature", "max_epochs", "rates"))},
+    ),
+    tall=True,
 )
 ROLES: dict[Kind, Role] = {
     "annotation": Role(
@@ -115,13 +118,20 @@ ROLES: dict[Kind, Role] = {
     ),
     "mixture": Role(
         (
-            "format", "mixture", "seed", "split", "parts", "exclude", "templates", "shots", "stop", "on_error", "shape",
+            "format", "mixture", "seed", "split", "parts", "stages", "exclude", "dedupe", "tokens", "templates",
+            "shots", "stop", "order", "locality", "reweight", "control", "on_error", "quarantine_limit", "shape",
             "tail",
         ),
         {
-            "parts": Role(each=_PART, tall=True),
-            "templates": Role(("choose", "where", "language")),
-            "shots": Role(("k", "from")),
+            "parts": _PARTS,
+            "stages": Role(each=Role(("name", "parts", "stop"), {"parts": _PARTS}, tall=True), tall=True),
+            "templates": Role(("choose", "where", "language", "max_options")),
+            "shots": Role(("k", "from", "balanced", "max_characters")),
+            "order": Role(
+                ("unmixed", "by", "descending", "pacing", "epochs"),
+                {"by": Role(("scores", "column")), "pacing": Role(("function", "start", "full_at"))},
+            ),
+            "reweight": Role(each=Role(("at", "rates", "weights"))),
         },
         tall=True,
     ),
@@ -195,7 +205,7 @@ def kind_of(root: Branch) -> Kind | None:
     names = {item.name for item in root.items}
     if "dataset" in names:
         return "annotation"
-    if "mixture" in names or "parts" in names:
+    if names & {"mixture", "parts", "stages"}:
         return "mixture"
     return "template" if "templates" in names else None
 

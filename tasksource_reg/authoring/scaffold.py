@@ -23,7 +23,7 @@ from tasksource_reg.authoring.fmt import format_text
 from tasksource_reg.authoring.guess import Guess, guess, hidden_splits
 from tasksource_reg.authoring.label_guess import family_of, label_map
 from tasksource_reg.authoring.skeletons import skeletons
-from tasksource_reg.authoring.yaml_layout import Branch, Item, Leaf, Tree, write_tree
+from tasksource_reg.authoring.yaml_layout import Branch, Item, Leaf, Tree, tree_of, write_tree
 from tasksource_reg.errors import Problem, TsrError, did_you_mean, error
 from tasksource_reg.features import Features
 from tasksource_reg.provenance.locks import ConfigLock, Lock
@@ -332,7 +332,7 @@ def _items(keys: Mapping[str, Any], notes: Mapping[str, str]) -> list[Item]:
     """Entries with their remarks; those of fields and splits stand beside the inner entries."""
     out = []
     for key, value in keys.items():
-        item = Item(Leaf(key), _branch(value))
+        item = Item(Leaf(key), tree_of(value))
         if key in ("fields", "splits") and isinstance(item.value, Branch):
             for inner in item.value.items:
                 _remark(inner, notes.get(str(inner.name)))
@@ -344,15 +344,6 @@ def _items(keys: Mapping[str, Any], notes: Mapping[str, str]) -> list[Item]:
 def _remark(item: Item, note: str | None) -> None:
     if note:
         item.beside = f"# check: {note}"
-
-
-def _branch(value: Any) -> Leaf | Branch:
-    """Plain data as a tree."""
-    if isinstance(value, Mapping):
-        return Branch(True, [Item(Leaf(key), _branch(inner)) for key, inner in value.items()])
-    if isinstance(value, list | tuple):
-        return Branch(False, [Item(None, _branch(inner)) for inner in value])
-    return Leaf(value)
 
 
 def _compiled(

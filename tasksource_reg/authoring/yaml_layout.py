@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -268,12 +268,33 @@ def _block_text(text: str) -> tuple[str, list[str]] | None:
 # Writing.
 
 
+def tree_of(value: Any) -> Leaf | Branch:
+    """Plain data as a tree."""
+    if isinstance(value, Mapping):
+        return Branch(True, [Item(Leaf(key), tree_of(inner)) for key, inner in value.items()])
+    if isinstance(value, list | tuple):
+        return Branch(False, [Item(None, tree_of(inner)) for inner in value])
+    return Leaf(value)
+
+
 def write_tree(tree: Tree) -> str:
     """The text of a tree, with a line end at its end."""
+    _raise_comments(tree.root)
     if isinstance(tree.root, Leaf):
         return "\n".join([*tree.header, scalar(tree.root, flow=False), ""])
     lines = _block(tree.root, 0) if tree.root.items else [flow_text(tree.root)]
     return "\n".join([*tree.header, *lines, ""])
+
+
+def _raise_comments(value: Leaf | Branch) -> None:
+    """Gives comments before the first entry of a list's entry to that entry: they stand above its dash."""
+    if isinstance(value, Leaf):
+        return
+    for item in value.items:
+        _raise_comments(item.value)
+        if item.key is None and isinstance(item.value, Branch) and item.value.items:
+            first = item.value.items[0]
+            item.before, first.before = [*item.before, *first.before], []
 
 
 def flow_text(value: Leaf | Branch) -> str:
@@ -320,7 +341,6 @@ def _item(item: Item, indent: int) -> list[str]:
     body = _block(value, indent + STEP)
     if item.key is not None:
         return [*before, head + beside, *body]
-    # The first entry of the inner block stands behind the dash; comments above it move above the dash.
-    first = next(n for n, line in enumerate(body) if not line.lstrip().startswith("#"))
-    moved = [pad + line.lstrip() for line in body[:first]] + ([pad + item.beside] if item.beside else [])
-    return [*before, *moved, head + " " + body[first].lstrip(), *body[first + 1 :]]
+    # The first entry of the inner block stands behind the dash; a comment beside the dash moves above it.
+    moved = [pad + item.beside] if item.beside else []
+    return [*before, *moved, head + " " + body[0].lstrip(), *body[1:]]

@@ -1,8 +1,9 @@
-"""`tsr mix`: plan a mixture, look at its first rows, freeze what it resolves to, compare two."""
+"""`tsr mix`: plan a mixture, look at its first rows, freeze what it resolves to, make its control, compare two."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ DISPENSABLE = ("rate", "templates", "characters", "lang", "split", "commercial",
 """Columns of a plan that a narrow terminal goes without, in this order."""
 
 
-@click.group(short_help="Plan, sample, lock or compare mixtures.")
+@click.group(short_help="Plan, sample, lock, control or compare mixtures.")
 def command() -> None:
     """Plan a mixture, look at its rows, freeze what it resolves to, or compare it with another.
 
@@ -28,6 +29,7 @@ def command() -> None:
       tsr mix plan demo
       tsr mix head demo -n 2
       tsr mix lock mixtures/nli-and-exams.yaml
+      tsr mix control demo --out demo-unordered.yaml
       tsr mix diff demo out/
     """
 
@@ -172,6 +174,31 @@ def lock(settings: Settings, mixture: str, as_json: bool) -> None:
         echo_json({"lock": str(written), "tasks": len(resolved.tasks)})
     else:
         click.echo(f"{written}: {count(len(resolved.tasks), 'task')}")
+
+
+@command.command("control", short_help="Write the control of a mixture: the same rows unordered, or one task's alone.")
+@click.argument("mixture")
+@click.option("--task", help="The id of a task whose rows come alone; without it all rows, unordered.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@pass_settings
+def control(settings: Settings, mixture: str, task: str | None, out: Path) -> None:
+    """Write a mixture file that is MIXTURE's control, to train beside it.
+
+    Without --task it has the same rows, dressed in the same templates and shots, in an order that nothing but the seed
+    decides: without stages, batches of one task, or a curriculum. With --task it has the rows of that task alone, in
+    the order that they have in MIXTURE.
+
+    \b
+    Examples:
+      tsr mix control mixtures/stages.yaml --out mixtures/stages-unordered.yaml
+      tsr mix control mixtures/stages.yaml --task glue/rte --out mixtures/rte-alone.yaml
+    """
+    from tasksource_reg.authoring.control import write_control
+    from tasksource_reg.cli.workspace import workspace_of
+
+    written = write_control(workspace_of(settings), mixture, task, out)
+    length = "endless" if written.plan.length is None else f"{written.plan.length:,} positions"
+    click.echo(f"{out}: {written.spec.mixture}, {length}")
 
 
 @command.command("diff", short_help="What tells two mixtures, locks or exports apart.")

@@ -16,7 +16,7 @@ from tasksource_reg.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a workspace was made (paths as text), and the mixture's spec as plain JSON values."""
+    """How a workspace was made (paths as text), the mixture's spec as plain JSON values, the folder of its paths."""
 
     registries: tuple[str, ...]
     mirrors: tuple[str, ...]
@@ -24,6 +24,7 @@ class Recipe:
     accept_drift: bool
     cache: str
     spec: Mapping[str, Any]
+    folder: str
     full_passport: bool = False
 
     @staticmethod
@@ -37,6 +38,7 @@ class Recipe:
             accept_drift=space.accept_drift,
             cache=str(space.cache),
             spec=spec_json(data.spec),
+            folder=str(data.resolved.folder),
             full_passport=data.full_passport,
         )
 
@@ -49,7 +51,8 @@ class Recipe:
             accept_drift=self.accept_drift,
             cache=Path(self.cache),
         )
-        return MixtureData(space, resolve_mixture(space, self.spec), full_passport=self.full_passport)
+        resolved = resolve_mixture(space, self.spec, folder=Path(self.folder))
+        return MixtureData(space, resolved, full_passport=self.full_passport)
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain JSON values, without the spec."""

@@ -49,6 +49,7 @@ class SourceArguments:
     registries: tuple[Path, ...] = ()
     offline: bool = False
     accept_drift: bool = False
+    folder: Path | None = None
 
 
 def source_arguments(out: Path) -> SourceArguments:
@@ -60,6 +61,7 @@ def source_arguments(out: Path) -> SourceArguments:
             tuple(Path(p) for p in found["registries"] if Path(p).is_dir()),
             bool(found["offline"]),
             bool(found["accept_drift"]),
+            Path(found["folder"]) if Path(found["folder"]).is_dir() else None,
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return SourceArguments()

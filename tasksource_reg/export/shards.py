@@ -207,7 +207,7 @@ class _Abandoned(Exception):
 def footer(data: MixtureData, layout: Layout, number: int) -> dict[str, Any]:
     """What a shard says of itself: the export it belongs to, its positions, and the task table of its rows."""
     start, stop = layout.positions(number)
-    here = data.plan.occurrences_before(stop) - data.plan.occurrences_before(start)
+    here = data.plan.occurrences_within(start, stop)
     tasks = [data.records[task].to_json() for task in np.flatnonzero(here).tolist()]
     common = {
         "format": FORMAT,

@@ -22,13 +22,13 @@ import numpy.typing as npt
 from tasksource_reg import keyed
 from tasksource_reg.errors import error
 from tasksource_reg.mixing import permutation
+from tasksource_reg.mixing.pacing import Curriculum
 from tasksource_reg.mixing.rates import check_rates, integer_weights
 from tasksource_reg.mixing.segments import (
     PlanTask,
     Segment,
     Stop,
     extend,
-    position_limit,
     ranks,
     segment_tree,
     segments_from_json,
@@ -39,9 +39,9 @@ from tasksource_reg.mixing.split_tree import LIMIT, SplitTree
 from tasksource_reg.mixing.subset import chosen_rows
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
-MaxEpochs: TypeAlias = float | Sequence[float | None] | None
 
 VERSION = 1
+_TOGETHER = 2**18  # positions that are counted at once
 
 
 class Located(NamedTuple):
@@ -65,6 +65,9 @@ class Plan:
         batch: positions [k * batch, (k + 1) * batch) are all of one task; segments begin with such a batch.
         locality: rows of a block, and blocks of a window, whose rows alone are mixed (`permutation.permute_blocks`);
             None mixes all rows of a task.
+        curriculum: how the occurrences of a task are ordered by scores of its rows, which the plan does not know: see
+            `ordering.Ordering`. None leaves them shuffled.
+        unordered: the positions of the plan without it, in a keyed order.
     """
 
     tasks: tuple[PlanTask, ...]
@@ -74,6 +77,8 @@ class Plan:
     stop: Stop
     batch: int = 1
     locality: tuple[int, int] | None = None
+    curriculum: Curriculum | None = None
+    unordered: bool = False
 
     def locate(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[np.int32], IntArray]:
         """The task at each position, and the number of its occurrence.
@@ -90,6 +95,8 @@ class Plan:
         at = np.atleast_1d(np.asarray(positions, dtype=np.int64))
         if len(at):
             self._check(int(at.min()), int(at.max()))
+        if self.unordered:
+            at = permutation.permute(keyed.stream_key(self.seed, "unordered"), self.length or 1, 0, at)
         task, occurrence = np.empty(len(at), dtype=np.int32), np.empty(len(at), dtype=np.int64)
         number = np.searchsorted(self._starts, at, side="right") - 1
         present = np.flatnonzero(np.bincount(number)).tolist()
@@ -101,7 +108,7 @@ class Plan:
         return task, occurrence
 
     def resolve(self, positions: npt.ArrayLike) -> Located:
-        """The row at each position.
+        """The row at each position of a plan without a curriculum.
 
         Args:
             positions: int64 [rows], in any order.
@@ -109,7 +116,17 @@ class Plan:
         Raises:
             TsrError: TSR-M006 for a position outside the plan.
         """
-        task, occurrence = self.locate(positions)
+        if self.curriculum is not None:
+            raise ValueError("a curriculum orders rows by scores; see MixtureData.located")
+        return self.rows_of(*self.locate(positions))
+
+    def rows_of(self, task: npt.NDArray[np.int32], occurrence: IntArray) -> Located:
+        """The row of each occurrence of a task, as they are shuffled.
+
+        Args:
+            task: int32 [rows], numbers of tasks.
+            occurrence: int64 [rows], from the start of the plan.
+        """
         rows = self._rows[task]
         epoch = occurrence // rows
         keys, at = self._order_keys[task], occurrence - epoch * rows
@@ -155,9 +172,23 @@ class Plan:
         Raises:
             TsrError: TSR-M006 for a position after the plan's end.
         """
-        if position:
-            self._check(position - 1, position - 1)
-        return self._occurrences(position)
+        return self.occurrences_within(0, position)
+
+    def occurrences_within(self, start: int, stop: int) -> IntArray:
+        """How many of the positions [start, stop) each task has: int64 [tasks], exact.
+
+        Raises:
+            TsrError: TSR-M006 for positions outside the plan.
+        """
+        if stop != start:
+            self._check(start, stop - 1)
+        if not self.unordered or (start, stop) == (0, self.length):
+            return self._occurrences(stop) - self._occurrences(start)
+        counts = np.zeros(len(self.tasks), dtype=np.int64)
+        for first in range(start, stop, _TOGETHER):
+            task, _ = self.locate(np.arange(first, min(first + _TOGETHER, stop), dtype=np.int64))
+            counts += np.bincount(task, minlength=len(counts))
+        return counts
 
     def _occurrences(self, position: int) -> IntArray:
         """As `occurrences_before`, also just after the end, where the last batch is filled up."""
@@ -180,6 +211,9 @@ class Plan:
         Raises:
             TsrError: TSR-M006 for a position outside the plan, TSR-M003 for rates below 0 or all 0.
         """
+        if self.unordered:
+            fix = "give other rates to the mixture that it is the control of"
+            raise error("TSR-U005", "a control has the positions of its mixture, and no rates of its own", fix=fix)
         first = self.occurrences_before(at)
         if at % self.batch:
             fix = f"use {at - at % self.batch:,}"
@@ -221,6 +255,47 @@ class Plan:
         whole = Stop("never") if length is None else Stop("rows", length)
         return replace(self, segments=segments, length=length, stop=whole)
 
+    def unordered_control(self) -> Plan:
+        """The same rows in an order that nothing but the seed decides.
+
+        Raises:
+            TsrError: TSR-M009, the plan has no end.
+        """
+        if self.length is None:
+            raise error("TSR-M009", "the control of a mixture has all its rows, in another order")
+        return replace(self, unordered=True)
+
+    def alone(self, task: int, beside: Sequence[int] = ()) -> Plan:
+        """The positions of one task: its rows as the whole plan has them, in the same order.
+
+        Args:
+            task: its number; beside: those of tasks that stay in the plan, without positions.
+
+        Raises:
+            TsrError: TSR-M016, it has no positions.
+        """
+        kept = sorted({task, *beside})
+        last, length = self.segments[-1], None
+        if self.length is not None:
+            length = int(self.occurrences_before(self.length)[task])
+        elif not last.weights[task]:  # it has left for good
+            length = last.first[task]
+        if length == 0:
+            raise error("TSR-M016", "the task has no positions in the mixture", task=self.tasks[task].id)
+        weights = tuple(int(number == task) for number in kept)
+        curriculum = self.curriculum
+        if curriculum is not None and curriculum.extents is not None:
+            curriculum = replace(curriculum, extents=tuple(curriculum.extents[number] for number in kept))
+        return replace(
+            self,
+            tasks=tuple(self.tasks[number] for number in kept),
+            segments=(Segment(0, weights, (0,) * len(kept)),),
+            length=length,
+            stop=Stop("never") if length is None else Stop("rows", length),
+            batch=1,
+            curriculum=curriculum,
+        )
+
     def whole_weights(self, rates: Sequence[float]) -> tuple[int, ...]:
         """Whole weights of rates, one a task, of which some may be 0; of such weights, these themselves.
 
@@ -243,6 +318,8 @@ class Plan:
             "segments": segments_to_json(self.segments),
             **({} if self.batch == 1 else {"batch": self.batch}),
             **({} if self.locality is None else {"locality": list(self.locality)}),
+            **({} if self.curriculum is None else {"curriculum": self.curriculum.to_json()}),
+            **({"unordered": True} if self.unordered else {}),
         }
 
     @classmethod
@@ -261,7 +338,10 @@ class Plan:
             segments = segments_from_json(tasks, seed, value["segments"], batch)
             block, window = value.get("locality") or (0, 0)
             locality = (int(block), int(window)) if block else None
-            return cls(tasks, segments, value["length"], seed, stop, batch, locality)
+            ordered = value.get("curriculum")
+            curriculum = None if ordered is None else Curriculum.from_json(ordered)
+            unordered = bool(value.get("unordered", False))
+            return cls(tasks, segments, value["length"], seed, stop, batch, locality, curriculum, unordered)
         except (KeyError, TypeError, ValueError, IndexError) as cause:
             raise error("TSR-M015", f"not a plan: {type(cause).__name__} {cause}") from cause
 
@@ -269,13 +349,13 @@ class Plan:
     def digests(self) -> dict[str, str]:
         """Eight hex digits for each kind of component: tasks, rates, stop, seed. The order of tasks does not count.
 
-        How many rows of a task stand together goes with the rates, the locality with the seed.
+        How many rows of a task stand together goes with the rates, as a curriculum does; the locality with the seed.
         """
         order = np.argsort(self._ranks).tolist()
         weights = [[segment.start, *(segment.weights[task] for task in order)] for segment in self.segments]
         return {
             "tasks": _digest([_meaning(self.tasks[task]) for task in order]),
-            "rates": _digest([weights, [self.tasks[task].limit for task in order], *self._unmixed]),
+            "rates": _digest([weights, [self.tasks[task].limit for task in order], *self._ordered(order)]),
             "stop": _digest([self.stop.kind, self.stop.amount, self.length]),
             "seed": _digest(self.seed if self.locality is None else [self.seed, *self.locality]),
         }
@@ -300,9 +380,13 @@ class Plan:
     def _firsts(self, segment: int) -> IntArray:
         return np.asarray(self.segments[segment].first, dtype=np.int64)
 
-    @property
-    def _unmixed(self) -> list[int]:
-        return [] if self.batch == 1 else [self.batch]
+    def _ordered(self, order: Sequence[int]) -> list[Any]:
+        """What else the order of positions depends on, tasks in an order of names; nothing in most plans."""
+        found: list[Any] = [] if self.batch == 1 else [self.batch]
+        if self.curriculum is not None:
+            extents = self.curriculum.extents
+            found.append(self.curriculum.to_json() | {"extents": extents and [extents[task] for task in order]})
+        return [*found, "unordered"] if self.unordered else found
 
     @cached_property
     def _partial(self) -> bool:
@@ -332,78 +416,6 @@ class Plan:
     def _order_keys(self) -> keyed.Bits:
         keys = [keyed.stream_key(self.seed, "order", task.id, task.split) for task in self.tasks]
         return np.array(keys, dtype=np.uint64)
-
-
-def build_plan(
-    tasks: Sequence[PlanTask],
-    rates: Sequence[float],
-    stop: Stop,
-    seed: int = 0,
-    max_epochs: MaxEpochs = None,
-    batch: int = 1,
-) -> Plan:
-    """Resolves rates and a stop rule into a plan.
-
-    Args:
-        tasks: distinct (id, split), each with its surviving rows.
-        rates: one a task, positive; only their ratios count.
-        stop: where the plan ends.
-        seed: of every draw.
-        max_epochs: how often a row of a task may come: one number for all tasks, or one (or None) for each. A task
-            that has had so many epochs leaves, and the others share what it had.
-        batch: so many positions in a row are of one task.
-
-    Returns:
-        A plan with as many segments as it takes.
-
-    Raises:
-        TsrError: TSR-M003 for a rate that is not positive, TSR-M004 for a task without rows, TSR-M014 where the epoch
-            caps leave fewer positions than `stop` asks for, TSR-U005 for arguments out of range.
-    """
-    check_rates(rates, [task.id for task in tasks])
-    limited = _limited(tasks, max_epochs, stop, batch)
-    weights = integer_weights(rates, ranks(limited))
-    nothing = np.zeros(len(tasks), dtype=np.int64)
-    segments, length = extend(limited, seed, stop, (), 0, nothing, weights, batch=batch)
-    if length == 0:
-        raise error("TSR-U005", f"stop {stop.kind} ends the plan before its first row", fix="ask for more")
-    return Plan(limited, segments, length, seed, stop, batch)
-
-
-def build_stages(
-    tasks: Sequence[PlanTask],
-    stages: Sequence[tuple[Sequence[float], Stop]],
-    seed: int = 0,
-    max_epochs: MaxEpochs = None,
-    batch: int = 1,
-) -> Plan:
-    """A plan of stages, one after the other (see `Plan.then`).
-
-    Args:
-        tasks, seed, max_epochs, batch: as in `build_plan`; of all stages together.
-        stages: the rates of each, one a task, 0 for tasks that it does not have; and where it ends.
-
-    Raises:
-        TsrError: as `build_plan` and `Plan.then`.
-    """
-    limited = _limited(tasks, max_epochs, Stop("never"), batch)
-    plan = Plan(limited, (), 0, seed, Stop("never"), batch)
-    for rates, stop in stages:
-        plan = plan.then(rates, stop)
-    return plan
-
-
-def _limited(tasks: Sequence[PlanTask], max_epochs: MaxEpochs, stop: Stop, batch: int) -> tuple[PlanTask, ...]:
-    """The tasks with the limits that follow from epoch caps and stop rule, checked."""
-    if not tasks or len({(task.id, task.split) for task in tasks}) < len(tasks):
-        raise ValueError("a plan needs distinct tasks, at least one")
-    if batch < 1:
-        raise error("TSR-U005", f"batches of {batch} positions", fix="give a size of at least 1")
-    for task in tasks:
-        if not 0 < task.rows < LIMIT:
-            raise error("TSR-M004", f"the task has {task.rows} rows", task=task.id, split=task.split)
-    caps = list(max_epochs) if isinstance(max_epochs, Sequence) else [max_epochs] * len(tasks)
-    return tuple(task._replace(limit=position_limit(task, cap, stop)) for task, cap in zip(tasks, caps, strict=True))
 
 
 def rank_positions(start: int, stop: int, rank: int, world: int) -> IntArray:

@@ -1,4 +1,4 @@
-"""From a mixture's tasks and rates to its plan: subsets, budgets, stages, batches of one task, re-weightings."""
+"""From a mixture's tasks and rates to its plan: subsets, budgets, stages, orders, re-weightings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from tasksource_reg.errors import did_you_mean, error
-from tasksource_reg.mixing.plan import Plan, build_plan, build_stages
+from tasksource_reg.mixing.build import build_plan, build_stages
+from tasksource_reg.mixing.pacing import Curriculum
+from tasksource_reg.mixing.plan import Plan
+from tasksource_reg.mixing.scores import ScoreTable
 from tasksource_reg.mixing.segments import SIZE_UNIT, PlanTask, Stop, StopKind, ranks
-from tasksource_reg.mixing.spec import MixtureSpec, ReweightSpec, StopName, StopSpec
+from tasksource_reg.mixing.spec import MixtureSpec, OrderSpec, ReweightSpec, StopName, StopSpec
 
 Budget = Literal["characters", "tokens"]
 
@@ -37,12 +40,13 @@ class Planned:
     total: int | None = None
 
 
-def plan_of(spec: MixtureSpec, tasks: Sequence[Planned]) -> Plan:
-    """The plan of a mixture.
+def plan_of(spec: MixtureSpec, tasks: Sequence[Planned], scores: ScoreTable | None = None) -> Plan:
+    """The plan of a mixture, its control left aside.
 
     Args:
-        spec: gives seed, stages, stop rules, batches and re-weightings.
+        spec: gives seed, stages, stop rules, orders and re-weightings.
         tasks: in plan order.
+        scores: the table that the spec's order names, if it names one.
 
     Raises:
         TsrError: as `build_plan`, `build_stages` and `reweighted`.
@@ -59,9 +63,18 @@ def plan_of(spec: MixtureSpec, tasks: Sequence[Planned]) -> Plan:
         plan = build_plan(rows, [task.rates[0] for task in tasks], stop_of(spec.stop), spec.seed, caps, spec.batch)
     if spec.locality is not None:
         plan = replace(plan, locality=spec.local)
+    if spec.scored is not None:
+        plan = replace(plan, curriculum=_curriculum(spec.scored, plan, scores))
     for entry in spec.reweight:
         plan = reweighted(plan, entry)
     return plan
+
+
+def _curriculum(order: OrderSpec, plan: Plan, scores: ScoreTable | None) -> Curriculum:
+    """An order by scores, over the occurrences that a plan has before its rates are changed."""
+    by = "length" if scores is None else f"scores {scores.digest} {scores.column}"
+    extents = None if plan.length is None else tuple(plan.occurrences_before(plan.length).tolist())
+    return Curriculum(by, order.descending, order.pace, order.epochs, extents)
 
 
 def _plan_task(task: Planned) -> PlanTask:

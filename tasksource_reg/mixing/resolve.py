@@ -14,14 +14,15 @@ from typing import Any
 
 from tasksource_reg import query
 from tasksource_reg.annotation.compile import CompiledTask
-from tasksource_reg.errors import Problem, TsrError, did_you_mean, raise_problems
+from tasksource_reg.errors import Problem, TsrError, did_you_mean, error, raise_problems
 from tasksource_reg.mixing.choice import DATA
 from tasksource_reg.mixing.lock import moved, read_mixture_lock
 from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.planning import Budget, Planned, budget_of, plan_of
+from tasksource_reg.mixing.scores import ScoreTable
 from tasksource_reg.mixing.selection import Selection, mixture_file, select
 from tasksource_reg.mixing.sizes import CountTokens, Taken, TokenCounts
-from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec, TokensSpec, read_mixture
+from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec, ScoresSpec, TokensSpec, read_mixture
 from tasksource_reg.mixing.state import Marks
 from tasksource_reg.prompting.model import Template
 from tasksource_reg.provenance.locks import SplitCounts
@@ -74,12 +75,21 @@ class MixtureTask:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A mixture, resolved: its spec, its tasks in plan order, its plan, and what was left out and why."""
+    """A mixture, resolved.
+
+    Attributes:
+        spec: as it is written; tasks: in plan order; plan: of them.
+        notes: what was left out, and why.
+        folder: what paths in the spec are relative to.
+        scores: the table that its order names, if it names one.
+    """
 
     spec: MixtureSpec
     tasks: tuple[MixtureTask, ...]
     plan: Plan
     notes: tuple[str, ...]
+    folder: Path = Path()
+    scores: ScoreTable | None = None
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -106,6 +116,7 @@ def resolve_mixture(
     *,
     locked: bool = True,
     count_tokens: CountTokens | None = None,
+    folder: Path | None = None,
 ) -> Resolved:
     """Resolves a mixture.
 
@@ -114,6 +125,7 @@ def resolve_mixture(
         source: a path, a name under mixtures/, a dict, or a spec.
         locked: compare with the lock beside the file, if there is one.
         count_tokens: counts tokens from the rows, in place of the locks; the resolved spec then holds the counts.
+        folder: what paths in the mixture are relative to, where it is no file; the working directory by default.
 
     Raises:
         FindingsError: anything that is known to be wrong before rows are read.
@@ -134,11 +146,14 @@ def resolve_mixture(
 
     selection = select(workspace, spec, file, templates, TokenCounts(spec.tokens, count_tokens))
     tasks = _tasks(workspace, spec, selection)
-    plan = plan_of(spec, _planned(spec, tasks, selection, budget))
+    folder = file.parent.absolute() if file is not None else folder or Path.cwd()
+    order = spec.scored.by if spec.scored is not None else None
+    scores = ScoreTable(folder / order.scores, order.column) if isinstance(order, ScoresSpec) else None
+    tasks, plan = _controlled(spec, tasks, plan_of(spec, _planned(spec, tasks, selection, budget), scores))
     if count_tokens is not None and selection.tokens.found:
         spec = spec.model_copy(update={"tokens": TokensSpec(counts=dict(sorted(selection.tokens.found.items())))})
     notes = (*selection.notes, *_language_notes(spec, tasks))
-    resolved = Resolved(spec, tasks, plan, notes)
+    resolved = Resolved(spec, tasks, plan, notes, folder, scores)
     frozen = read_mixture_lock(file) if locked and file is not None else None
     if frozen is not None:
         raise_problems(moved(frozen, resolved))
@@ -170,6 +185,24 @@ def _planned(
             )
         )
     return planned
+
+
+def _controlled(spec: MixtureSpec, tasks: tuple[MixtureTask, ...], plan: Plan) -> tuple[tuple[MixtureTask, ...], Plan]:
+    """The tasks and the plan of a mixture's control; as they are, where it is none."""
+    if spec.control is None:
+        return tasks, plan
+    if spec.control == "unordered":
+        return tasks, plan.unordered_control()
+    name, ids = spec.control.task, [task.info.id for task in tasks]
+    if name not in ids:
+        message = f'the control is of "{name}", which is no task of the mixture'
+        raise error("TSR-U001", message, fix=did_you_mean(name, ids))
+    number = ids.index(name)
+    shots = max(spec.shot_probabilities) and spec.shots.from_ == "family"
+    beside = [i for i, task in enumerate(tasks) if shots and kindred(tasks[number], task)]
+    alone = plan.alone(number, beside)
+    by_name = {(task.info.id, task.split): task for task in tasks}
+    return tuple(by_name[task.id, task.split] for task in alone.tasks), alone
 
 
 def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tuple[MixtureTask, ...]:

@@ -37,10 +37,9 @@ class InOrder(Plan):
             self._check(int(at.min()), int(at.max()))
         return np.zeros(len(at), dtype=np.int32), at
 
-    def resolve(self, positions: npt.ArrayLike) -> Located:
-        """The surviving row of each position; the epoch is 0."""
-        task, at = self.locate(positions)
-        return Located(task, np.zeros(len(at), dtype=np.int64), at)
+    def rows_of(self, task: npt.NDArray[np.int32], occurrence: IntArray) -> Located:
+        """The occurrence as surviving row; the epoch is 0."""
+        return Located(task, np.zeros(len(occurrence), dtype=np.int64), occurrence)
 
 
 def single(

@@ -18,12 +18,15 @@ from tasksource_reg.errors import Problem, did_you_mean, error, raise_problems
 from tasksource_reg.mixing.spec_parts import (
     MOST_SHOTS,
     UNRENDERED,
+    ControlSpec,
     LocalitySpec,
     Name,
     OrderSpec,
+    PacingSpec,
     PartSpec,
     QuarantineLimitSpec,
     ReweightSpec,
+    ScoresSpec,
     ShapeName,
     ShotsSpec,
     StageSpec,
@@ -37,9 +40,9 @@ from tasksource_reg.mixing.spec_parts import (
 from tasksource_reg.yaml_reader import Mapping, Node, parse, read, walk
 
 __all__ = [
-    "MOST_SHOTS", "UNRENDERED", "LocalitySpec", "MixtureSpec", "OrderSpec", "PartSpec", "QuarantineLimitSpec",
-    "ReweightSpec", "ShapeName", "ShotsSpec", "StageSpec", "StopName", "StopSpec", "Strict", "TemplatesSpec",
-    "TokensSpec", "Within", "read_mixture",
+    "MOST_SHOTS", "UNRENDERED", "ControlSpec", "LocalitySpec", "MixtureSpec", "OrderSpec", "PacingSpec", "PartSpec",
+    "QuarantineLimitSpec", "ReweightSpec", "ScoresSpec", "ShapeName", "ShotsSpec", "StageSpec", "StopName", "StopSpec",
+    "Strict", "TemplatesSpec", "TokensSpec", "Within", "controlled_spec", "read_mixture",
 ]  # fmt: skip
 
 
@@ -64,6 +67,7 @@ class MixtureSpec(Strict):
     order: Literal["shuffled"] | OrderSpec = "shuffled"
     locality: Literal["block"] | LocalitySpec | None = None
     reweight: Annotated[tuple[ReweightSpec, ...], Field(strict=False)] = ()
+    control: Literal["unordered"] | ControlSpec | None = None
     on_error: Literal["quarantine", "raise"] = "quarantine"
     quarantine_limit: QuarantineLimitSpec = QuarantineLimitSpec(fraction=0.2)
     shape: ShapeName = "messages"
@@ -99,6 +103,12 @@ class MixtureSpec(Strict):
         return entries
 
     @model_validator(mode="after")
+    def _one_order_of_rows(self) -> MixtureSpec:
+        if self.scored is not None and self.locality is not None:
+            raise ValueError("rows that are ordered by a score come from everywhere; remove locality")
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_shape(self) -> MixtureSpec:
         if self.shape in UNRENDERED:
             if max(self.shot_probabilities) > 0:
@@ -120,7 +130,12 @@ class MixtureSpec(Strict):
     @property
     def batch(self) -> int:
         """So many positions in a row are of one task."""
-        return self.order.unmixed if isinstance(self.order, OrderSpec) else 1
+        return (self.order.unmixed or 1) if isinstance(self.order, OrderSpec) else 1
+
+    @property
+    def scored(self) -> OrderSpec | None:
+        """How rows are ordered by a score; None where they are shuffled."""
+        return self.order if isinstance(self.order, OrderSpec) and self.order.by is not None else None
 
     @property
     def local(self) -> tuple[int, int] | None:
@@ -137,6 +152,19 @@ class MixtureSpec(Strict):
         assert isinstance(k, dict), "the validator makes a number a dict"
         total = sum(k.values())
         return {n: p / total for n, p in sorted(k.items()) if p > 0}
+
+
+def controlled_spec(spec: MixtureSpec, task: str | None = None) -> MixtureSpec:
+    """The spec of a mixture's control: unordered, or one task alone; its name says so.
+
+    Raises:
+        UsageError: TSR-U005, the mixture is a control itself.
+    """
+    if spec.control is not None:
+        raise error("TSR-U005", f'"{spec.mixture}" is a control itself', fix="take the control of its mixture")
+    name = f"{spec.mixture}-unordered" if task is None else f"{spec.mixture}-only-{task}"
+    control = "unordered" if task is None else ControlSpec(task=task)
+    return spec.model_copy(update={"mixture": name, "control": control})
 
 
 def read_mixture(source: str | Path | MappingType[str, Any]) -> MixtureSpec:
@@ -172,7 +200,8 @@ def read_mixture(source: str | Path | MappingType[str, Any]) -> MixtureSpec:
 _MODELS: dict[str, type[BaseModel]] = {
     "parts": PartSpec, "within": Within, "templates": TemplatesSpec, "shots": ShotsSpec, "stop": StopSpec,
     "stages": StageSpec, "order": OrderSpec, "tokens": TokensSpec, "quarantine_limit": QuarantineLimitSpec,
-    "reweight": ReweightSpec, "locality": LocalitySpec,
+    "reweight": ReweightSpec, "locality": LocalitySpec, "by": ScoresSpec, "pacing": PacingSpec,
+    "control": ControlSpec,
 }  # fmt: skip
 
 

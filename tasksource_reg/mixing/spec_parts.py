@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasksource_reg.mixing.pacing import Pacing, PacingName
+
 ShapeName = Literal[
     "text", "inputs_targets", "prompt_completion", "messages", "preference", "unpaired", "sharegpt", "alpaca", "fields",
     "rank_classification",
@@ -201,10 +203,57 @@ class StageSpec(Strict):
     stop: StopSpec | StopName = StopSpec(epochs=1)
 
 
-class OrderSpec(Strict):
-    """An order other than shuffled: `unmixed: B` gives B positions in a row to one task, then to another."""
+class PacingSpec(Strict):
+    """How fast harder rows become available: `start` of the rows at once, all from `full_at` of the epoch on."""
 
-    unmixed: Annotated[int, Field(gt=1)]
+    function: PacingName
+    start: Fraction = 0.2
+    full_at: Fraction = 0.8
+
+
+class ScoresSpec(Strict):
+    """A table of scores, one for each row: its file (relative to the mixture's), and the column of the scores."""
+
+    scores: Name
+    column: Name = "score"
+
+
+class OrderSpec(Strict):
+    """An order other than shuffled: batches of one task, rows of each task by a score, or both.
+
+    `unmixed: B` gives B positions in a row to one task, then to another. `by: length` (characters of the fields' texts)
+    or a table of scores puts the rows of each task in ascending order within an epoch (`descending`: the highest score
+    first), loosened by `pacing`; `epochs` of a task are ordered, the later ones shuffled.
+    """
+
+    unmixed: Annotated[int, Field(gt=1)] | None = None
+    by: Literal["length"] | ScoresSpec | None = None
+    descending: bool = False
+    pacing: PacingName | PacingSpec | None = None
+    epochs: Whole | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> OrderSpec:
+        if self.unmixed is None and self.by is None:
+            raise ValueError("order is shuffled, or has unmixed, or by")
+        own = [n for n in ("descending", "pacing", "epochs") if getattr(self, n) != type(self).model_fields[n].default]
+        if self.by is None and own:
+            raise ValueError(f"{', '.join(own)}: say by what rows are ordered")
+        return self
+
+    @property
+    def pace(self) -> Pacing | None:
+        """The pacing function, if there is one."""
+        if self.pacing is None:
+            return None
+        found = self.pacing if isinstance(self.pacing, PacingSpec) else PacingSpec(function=self.pacing)
+        return Pacing(found.function, found.start, found.full_at)
+
+
+class ControlSpec(Strict):
+    """A control of the mixture: the rows that one of its tasks has in it, alone."""
+
+    task: Name
 
 
 class LocalitySpec(Strict):

@@ -115,6 +115,10 @@ def changes(one: Plan, other: Plan) -> list[Change]:
         found.append(Change("order", f"order: {_batch_text(one)} became {_batch_text(other)}"))
     if one.locality != other.locality:
         found.append(Change("order", f"locality: {_local_text(one)} became {_local_text(other)}"))
+    if one.curriculum != other.curriculum:
+        found.append(Change("order", f"order of rows: {_order_text(one)} became {_order_text(other)}"))
+    if one.unordered != other.unordered:
+        found.append(Change("order", f"control: {_control_text(one)} became {_control_text(other)}"))
     return found + _share_changes(one, other)
 
 
@@ -198,6 +202,25 @@ def _batch_text(plan: Plan) -> str:
 
 def _local_text(plan: Plan) -> str:
     return "none" if plan.locality is None else "blocks of {:,} rows in windows of {:,}".format(*plan.locality)
+
+
+def _order_text(plan: Plan) -> str:
+    found = plan.curriculum
+    if found is None:
+        return "shuffled"
+    pace = found.pacing
+    parts = [
+        f"by {found.by}",
+        *(["descending"] if found.descending else []),
+        *([] if pace is None else [f"{pace.function} from {pace.start:g} to all at {pace.full_at:g}"]),
+        *([] if found.epochs is None else [f"{found.epochs} epochs"]),
+        "" if found.extents is None else f"over {sum(found.extents):,} positions",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _control_text(plan: Plan) -> str:
+    return "unordered" if plan.unordered else "none"
 
 
 def _name(key: tuple[str, str]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from tasksource_reg.mixing.blocks import Block, Unfinished
 from tasksource_reg.mixing.choice import in_language, pick
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.options import shows_some, with_options
+from tasksource_reg.mixing.ordering import Ordering
 from tasksource_reg.mixing.plan import Located
 from tasksource_reg.mixing.resolve import MixtureTask, Resolved, kindred, resolve_mixture
+from tasksource_reg.mixing.scores import Floats
 from tasksource_reg.mixing.shaping import Group, Piece
 from tasksource_reg.mixing.shots import DrawnShots, ShotPool, ShotSource, Wanting, draw_shots, origins, pruned
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec
@@ -81,7 +84,8 @@ class MixtureData:
         self._template_number = {name: i for i, name in enumerate(self.template_ids)}
 
     def __reduce__(self) -> tuple[Callable[..., MixtureData], tuple[Any, ...]]:
-        return _again, (self.workspace, self.spec, self.resolved.marks, self.full_passport)
+        resolved = self.resolved
+        return _again, (self.workspace, self.spec, resolved.folder, resolved.marks, self.full_passport)
 
     @property
     def tasks(self) -> tuple[MixtureTask, ...]:
@@ -159,8 +163,8 @@ class MixtureData:
     def begin(self, positions: Ints) -> Unfinished:
         """The larger part of `block`; what is left of it, a few long kernels, may run in another thread."""
         positions = np.asarray(positions, dtype=np.int64)
-        located, n = self.plan.resolve(positions), len(positions)
-        occurrence = self.plan.locate(positions)[1] if self.spec.templates.choose == "round_robin" else None
+        located, occurrence = self._located(positions)
+        n, turns = len(positions), self.spec.templates.choose == "round_robin"
         row, part, template = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, NONE, np.int64)
         failures: dict[int, tuple[str, str]] = {}  # place -> code, message
         plain: list[Piece] = []
@@ -171,12 +175,40 @@ class MixtureData:
             if self.spec.shape in UNRENDERED:
                 plain.append((self._unrendered(task), places))
                 continue
-            turn = None if occurrence is None else occurrence[places]
+            turn = occurrence[places] if turns else None
             chosen = self._choose(task, turn, failures) if task.fixed is None else self._assigned(task, failures)
             numbers = [self._template_number[t.id] for t in self.tasks[task.number].templates]
             template[places] = np.array([*numbers, NONE])[chosen]
             groups += self._rendered(task, chosen, failures)
         return Unfinished(self, positions, located.task.astype(np.int64), row, part, template, plain, groups, failures)
+
+    def located(self, positions: Ints) -> Located:
+        """The task, epoch and surviving row at each position; int64 [n], in any order.
+
+        Raises:
+            UsageError: TSR-M006, a position outside the plan.
+        """
+        return self._located(positions)[0]
+
+    def _located(self, positions: Ints) -> tuple[Located, Ints]:
+        """What stands at each position, and which occurrence of its task that is."""
+        task, occurrence = self.plan.locate(positions)
+        if self.plan.curriculum is not None:
+            occurrence = self._ordering.ordered(task, occurrence)
+        return self.plan.rows_of(task, occurrence), occurrence
+
+    @cached_property
+    def _ordering(self) -> Ordering:
+        return Ordering(self.plan, self._scores)
+
+    def _scores(self, number: int) -> Floats:
+        """The score of each row of a task, by its number in the plan."""
+        split, table = self.split(number), self.resolved.scores
+        if table is None:
+            scores = split.lengths.astype(np.float64)
+        else:
+            scores = table.of(split.task.model.id, split.name, split.index.rows, split.index.parts)
+        return np.repeat(scores, len(self.tasks[number].templates)) if self._every else scores
 
     def _harmonized(self, located: Located) -> Iterator[_TaskRows]:
         """The rows of located positions, task by task."""
@@ -371,9 +403,9 @@ class MixtureData:
         return list(shape(self.spec.shape, rows).columns)
 
 
-def _again(workspace: Workspace, spec: MixtureSpec, marks: Marks, full_passport: bool) -> MixtureData:
+def _again(workspace: Workspace, spec: MixtureSpec, folder: Path, marks: Marks, full_passport: bool) -> MixtureData:
     """A mixture's data in another process."""
-    resolved = resolve_mixture(workspace, spec)
+    resolved = resolve_mixture(workspace, spec, folder=folder)
     if resolved.marks != marks:
         raise error("TSR-M013", "the registry changed between two processes of one run", fix="start the run again")
     return MixtureData(workspace, resolved, full_passport=full_passport)

@@ -274,3 +274,10 @@ def test_a_file_with_problems_is_refused(text: str) -> None:
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_the_projects_files_are_canonical(path: Path) -> None:
     assert not format_file(path).changed, f"run `tsr fmt {path.relative_to(ROOT)}`"
+
+
+@pytest.mark.parametrize("inner", ["''", "'', b"])
+def test_a_comment_inside_the_first_entry_of_an_entry_moves_above_it_at_once(inner: str) -> None:
+    text = f"dataset: d\nid: [a, [\n# why\n{inner}]]\n"
+    once = fmt(text)
+    assert fmt(once) == once == f"dataset: d\nid:\n  - a\n  # why\n  - [{inner}]\n".replace("''", '""')

@@ -199,3 +199,39 @@ def test_a_changed_file_is_refused_with_what_changed(own: SmallRegistry) -> None
     own.mixture("both", {"parts": [{"select": "dataset:own/*"}], "shape": "text", "seed": 5})
     refused = tsr("mix", "plan", "both")
     assert (refused.exit_code, "the mixture's file has changed; seed: 3 became 5" in refused.stderr) == (1, True)
+
+
+def test_control_writes_a_mixture_that_resolves_and_keeps_comments(own: SmallRegistry, tmp_path: Path) -> None:
+    file = tmp_path / "mine" / "m.yaml"
+    file.parent.mkdir()
+    scores = "".join(json.dumps({"task": "own/a", "row": i, "score": i * 7 % 10}) + "\n" for i in range(10))
+    (file.parent / "s.jsonl").write_text(scores)
+    file.write_text(
+        "# how it began\nmixture: m\nparts:\n  - {task: own/a}  # the only one\n"
+        "order: {by: {scores: s.jsonl}}\nshape: text\n"
+    )
+    out = tmp_path / "m-control.yaml"
+    done = tsr("mix", "control", file, "--out", out)
+    assert (done.exit_code, done.stdout) == (0, f"{out}: m-unordered, 10 positions\n")
+    assert out.read_text() == (
+        "# how it began\nmixture: m-unordered\nparts:\n  - {task: own/a} # the only one\n"
+        "order: {by: {scores: mine/s.jsonl}}\ncontrol: unordered\nshape: text\n"
+    )
+    rows = [json.loads(tsr("mix", "head", path, "-n", 10, "--json").stdout)["rows"] for path in (file, out)]
+    first, second = (sorted(row["text"] for row in some) for some in rows)
+    assert first == second and len(first) == 10
+    assert tsr("mix", "head", file, "-n", 10).stdout != tsr("mix", "head", out, "-n", 10).stdout
+    again = tsr("mix", "control", file, "--out", out)
+    assert (again.exit_code, "exists" in again.stderr) == (2, True)
+    of_control = tsr("mix", "control", out, "--out", tmp_path / "x.yaml")
+    assert (of_control.exit_code, "is a control itself" in of_control.stderr) == (2, True)
+
+
+def test_control_of_one_task(own: SmallRegistry, tmp_path: Path) -> None:
+    out = tmp_path / "alone.yaml"
+    done = tsr("mix", "control", "both", "--task", "own/a", "--out", out)
+    assert (done.exit_code, done.stdout) == (0, f"{out}: both-only-own/a, 10 positions\n")
+    shares = json.loads(tsr("mix", "plan", out, "--json").stdout)["tasks"]
+    assert [(task["id"], task["positions"]) for task in shares] == [("own/a", 10)]
+    wrong = tsr("mix", "control", "both", "--task", "own/z", "--out", tmp_path / "no.yaml")
+    assert wrong.exit_code == 2 and "TSR-U001" in wrong.stderr and not (tmp_path / "no.yaml").exists()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tasksource_reg.errors import TsrError
 from tasksource_reg.mixing import planning
-from tasksource_reg.mixing.plan import Plan, build_plan, rank_positions
+from tasksource_reg.mixing.build import build_plan
+from tasksource_reg.mixing.plan import Plan, rank_positions
 from tasksource_reg.mixing.rates import examples
 from tasksource_reg.mixing.segments import PlanTask, Stop
 from tasksource_reg.mixing.spec import read_mixture

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasksource_reg.errors import TsrError
-from tasksource_reg.mixing.plan import Plan, build_plan, build_stages
+from tasksource_reg.mixing.build import build_plan, build_stages
+from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.segments import SIZE_UNIT, PlanTask, Stop
 from tasksource_reg.mixing.state import Marks, State
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tasksource_reg.errors import TsrError
-from tasksource_reg.mixing.plan import Plan, build_plan
+from tasksource_reg.mixing.build import build_plan
+from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.segments import PlanTask, Stop
 from tasksource_reg.mixing.state import Marks, State, difference
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tasksource_reg import keyed
 from tasksource_reg.mixing import subset
-from tasksource_reg.mixing.plan import Plan, build_plan
+from tasksource_reg.mixing.build import build_plan
+from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.segments import PlanTask, Stop
 from tasksource_reg.mixing.subset import chosen_rows, subset_rows
 
