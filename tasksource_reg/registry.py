@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasksource_reg.annotation.index import RootIndex, TaskInfo, Vocabularies, load_index
+from tasksource_reg.annotation.index import RootIndex, StatedVocabularies, TaskInfo, Vocabularies, load_index
 from tasksource_reg.errors import Problem, did_you_mean, error
 from tasksource_reg.paths import shown
 
@@ -251,13 +251,16 @@ class Registry:
         return [root.path / "templates" for root in self.roots if (root.path / "templates").is_dir()]
 
     def family_vocabularies(self) -> dict[str, Vocabularies]:
-        """The label vocabularies of each family, None for open ones. The first root that has the family wins."""
-        out: dict[str, Vocabularies] = {}
+        """The label vocabularies of each family, None for open ones.
+
+        The first root that says them wins; a root that adds templates to a family need not say them again.
+        """
+        stated: dict[str, StatedVocabularies] = {}
         for index in self.indices:
             for path, entry in index.templates.items():
-                if path.startswith("templates/families/") and entry.name:
-                    out.setdefault(entry.name, entry.labels)
-        return out
+                if path.startswith("templates/families/") and entry.name and stated.get(entry.name) is None:
+                    stated[entry.name] = entry.labels
+        return {name: None if labels == "open" else labels for name, labels in stated.items()}
 
     def template_counts(self, info: TaskInfo) -> dict[str, int]:
         """How many templates are written for a task's schema: by its family, and by the schema itself."""

@@ -244,6 +244,11 @@ def test_families_and_templates_of_the_first_root_win(glue: Path, tmp_path: Path
     (tmp_path / "two/annotations").mkdir()
     registry = Registry([glue, tmp_path / "two"])
     assert registry.family_vocabularies() == {"nli": (("b", "a"),), "topic": None}
+    write(glue / "templates/families/nli.yaml", "format: 1\nfamily: nli\ntemplates: []\n")  # says nothing of labels
+    assert Registry([glue, tmp_path / "two"]).family_vocabularies() == {"nli": (("z", "w"),), "topic": None}
+    write(glue / "templates/families/nli.yaml", "format: 1\nfamily: nli\nlabels: open\n")
+    for _ in range(2):  # read, then from the index
+        assert Registry([glue, tmp_path / "two"]).family_vocabularies() == {"nli": None, "topic": None}
     assert registry.template_roots() == [glue / "templates", tmp_path / "two/templates"]
     assert registry.template_counts(registry.resolve("glue/rte")) == {"family": 4, "schema": 1}
 

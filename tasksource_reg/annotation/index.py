@@ -16,12 +16,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from tasksource_reg.errors import Place, Problem
 from tasksource_reg.paths import cache_dir, shown
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 """Raised with every change of what the index holds; an index of another version is built again."""
 
 _RACY_NS = 2_000_000_000  # a file younger than this when it was read may change again without a new time
@@ -29,6 +29,8 @@ _RACY_NS = 2_000_000_000  # a file younger than this when it was read may change
 Stamp: TypeAlias = tuple[int, ...]
 Vocabularies: TypeAlias = tuple[tuple[str, ...], ...] | None
 """The label vocabularies of a family; None: the family is open."""
+StatedVocabularies: TypeAlias = Vocabularies | Literal["open"]
+"""What a file says of its family's vocabularies; None: nothing."""
 
 
 class TaskInfo(NamedTuple):
@@ -110,13 +112,13 @@ class TemplateEntry(NamedTuple):
 
     Attributes:
         name: the family or schema that the file is for; empty if it cannot be told.
-        labels: the family's vocabularies; None if it is open.
+        labels: what it says of the family's vocabularies.
         counts: templates for each schema.
     """
 
     stamp: Stamp | None
     name: str
-    labels: Vocabularies
+    labels: StatedVocabularies
     counts: Mapping[str, int]
     problems: tuple[Problem, ...]
 
@@ -316,7 +318,7 @@ def _read(path: Path, root: Path, of: str | None) -> RootIndex | None:
             file: TemplateEntry(
                 _stamp(entry["stamp"]),
                 entry["name"],
-                None if entry["labels"] is None else tuple(tuple(labels) for labels in entry["labels"]),
+                entry["labels"] if entry["labels"] in (None, "open") else tuple(map(tuple, entry["labels"])),
                 entry["counts"],
                 tuple(_problem_from_json(p, root, file) for p in entry["problems"]),
             )

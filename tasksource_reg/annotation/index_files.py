@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasksource_reg.annotation.expand import ExpandedTask, expand
-from tasksource_reg.annotation.index import TaskInfo, Vocabularies
+from tasksource_reg.annotation.index import StatedVocabularies, TaskInfo
 from tasksource_reg.errors import Problem, TsrError
 from tasksource_reg.paths import shown
 from tasksource_reg.provenance.licences import parse_expression
@@ -172,7 +172,7 @@ def _verified(configs: tuple[str, ...], id_: str, lock: Lock | None) -> str | No
     return "features" if least == "rows" and not counted else least
 
 
-def read_templates(root: Path, path: str) -> tuple[str, Vocabularies, dict[str, int], tuple[Problem, ...]]:
+def read_templates(root: Path, path: str) -> tuple[str, StatedVocabularies, dict[str, int], tuple[Problem, ...]]:
     """What the index holds of a template file: its family or schema, vocabularies, templates for each schema."""
     tree, problems = _read_mapping(root / path)
     if tree is None:
@@ -196,9 +196,11 @@ def _schemas(node: Node | None) -> tuple[str, ...]:
     return _texts(node.get("schema")) if isinstance(node, Mapping) else ()
 
 
-def _vocabularies(node: Node | None, problems: list[Problem]) -> Vocabularies:
-    if node is None or (isinstance(node, Scalar) and node.value == "open"):
+def _vocabularies(node: Node | None, problems: list[Problem]) -> StatedVocabularies:
+    if node is None:
         return None
+    if isinstance(node, Scalar) and node.value == "open":
+        return "open"
     lists = node.items if isinstance(node, Sequence) else ()
     labels = tuple(_texts(item) for item in lists if isinstance(item, Sequence))
     if not lists or [len(i.items) if isinstance(i, Sequence) else -1 for i in lists] != [len(v) for v in labels]:

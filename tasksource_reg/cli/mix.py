@@ -52,6 +52,7 @@ def plan(settings: Settings, mixture: str, why: bool, as_csv: bool, as_json: boo
     from tasksource_reg.cli.workspace import workspace_of
     from tasksource_reg.mixing.report import report
     from tasksource_reg.mixing.resolve import resolve_mixture
+    from tasksource_reg.mixing.state import order_said
 
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two forms of the same; choose one")
@@ -66,9 +67,11 @@ def plan(settings: Settings, mixture: str, why: bool, as_csv: bool, as_json: boo
     echo_table(list(columns), list(zip(*columns.values(), strict=True)))
     length = "endless" if found.positions.length is None else f"{found.positions.length:,} positions"
     verdict = found.license
+    tasks, digest = count(len(found.tasks), "task"), found.positions.digest
+    click.echo(f"\n{found.name}: {tasks}, {length}, seed {found.seed}, plan {digest}")
+    if order := order_said(found.positions):
+        click.echo(f"order: {order}")
     click.echo(
-        f"\n{found.name}: {count(len(found.tasks), 'task')}, {length}, "
-        f"seed {found.seed}, plan {found.positions.digest}\n"
         f"as a whole: commercial use {verdict.commercial}, sharing adaptations {verdict.share_adapted}, "
         f"share-alike {verdict.share_alike}, attribution {verdict.attribution} (not legal advice)"
     )

@@ -122,6 +122,17 @@ def changes(one: Plan, other: Plan) -> list[Change]:
     return found + _share_changes(one, other)
 
 
+def order_said(plan: Plan) -> str:
+    """The order of a plan in a few words; empty where nothing but the rates decides it."""
+    parts = [
+        "" if plan.batch == 1 else _batch_text(plan),
+        "" if plan.curriculum is None else f"rows {_order_text(plan)}",
+        "" if plan.locality is None else _local_text(plan),
+        "unordered control" if plan.unordered else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
 def _task_changes(one: Plan, other: Plan) -> list[Change]:
     before, after = _by_name(one), _by_name(other)
     found = [Change("tasks", f"task {_name(key)}: left", key[0]) for key in before if key not in after]

@@ -227,6 +227,14 @@ def test_control_writes_a_mixture_that_resolves_and_keeps_comments(own: SmallReg
     assert (of_control.exit_code, "is a control itself" in of_control.stderr) == (2, True)
 
 
+def test_the_plan_says_its_order(own: SmallRegistry, tmp_path: Path) -> None:
+    own.mixture("sorted", {"parts": [{"task": "own/a"}], "order": {"unmixed": 2, "by": "length", "pacing": "root"}})
+    lines = tsr("mix", "plan", "sorted").stdout.splitlines()
+    said = "rows by length, root from 0.2 to all at 0.8, over 10 positions"
+    assert lines[-2] == f"order: batches of 2 of one task; {said}"
+    assert "order" not in tsr("mix", "plan", "both").stdout
+
+
 def test_control_of_one_task(own: SmallRegistry, tmp_path: Path) -> None:
     out = tmp_path / "alone.yaml"
     done = tsr("mix", "control", "both", "--task", "own/a", "--out", out)
