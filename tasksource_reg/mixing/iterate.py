@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -32,10 +31,9 @@ from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.split_tree import LIMIT
 from tasksource_reg.mixing.state import State
 from tasksource_reg.mixing.stream import MixtureData
-from tasksource_reg.nested import Ints, python_rows
+from tasksource_reg.nested import Ints
 
 FIRST_BLOCK = 64  # positions computed before the first row is given; each block is twice the last, up to the whole size
-ROWS_AS_DICTS = 512  # rows of a block that are made dicts at once
 LISTED = 1000  # quarantined positions that are kept in full
 
 
@@ -151,8 +149,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
 def entries(data: MixtureData, positions: Ints) -> Iterator[dict[str, Any] | Quarantined]:
     """For each position its row, or why there is none; rows are made dicts a few at a time."""
     block = data.block(positions)
-    slices = (block.rows.slice(first, ROWS_AS_DICTS) for first in range(0, block.rows.num_rows, ROWS_AS_DICTS))
-    rows = chain.from_iterable(map(python_rows, slices))
+    rows = block.dicts()
     if not block.quarantined:
         return rows
     lost = {q.position: q for q in block.quarantined}
