@@ -33,7 +33,8 @@ from tasksource_reg.mixing.state import State
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import Ints
 
-FIRST_BLOCK = 64  # positions computed before the first row is given; each block is twice the last, up to the whole size
+FIRST_BLOCK = 64  # positions computed before the first row is given
+GROWTH = 16  # each block is so many times the last, up to the whole size: small ones cost as much as large ones, nearly
 LISTED = 1000  # quarantined positions that are kept in full
 
 
@@ -123,7 +124,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
         if self._data.plan.length is not None:
             positions %= self._data.plan.length  # `tail: repeat` goes round
         self._ahead += len(positions) * self.world
-        self._size = min(2 * self._size, self._most)
+        self._size = min(GROWTH * self._size, self._most)
         return entries(self._data, positions)
 
     def state_dict(self) -> dict[str, Any]:
@@ -193,4 +194,4 @@ def _batches(data: MixtureData, size: int | None, start: int, end: int | None) -
         rows = block.rows
         for at in range(0, rows.num_rows, size or max(rows.num_rows, 1)):
             yield rows.slice(at, size)
-        first, step = last, min(2 * step, most)
+        first, step = last, min(GROWTH * step, most)
