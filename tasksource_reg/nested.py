@@ -285,7 +285,7 @@ def python_values(column: pa.Array) -> list[Any]:
 
 
 @lru_cache(maxsize=256)
-def dicts_of(names: tuple[str, ...]) -> Callable[..., list[dict[str, Any]]]:
+def dicts_of(names: tuple[str, ...]) -> Callable[..., list[Any]]:
     """A function from lists of n values, one for each name, to n dicts.
 
     Its body is a dict display, written out for these names as `namedtuple` does for its own: Python builds one four

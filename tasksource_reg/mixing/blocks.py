@@ -97,8 +97,11 @@ class Unfinished:
         if quarantined and data.spec.on_error == "raise":
             raise _as_error(quarantined)
         columns, places = in_order(self.plain + shaped(data.spec.shape, self.groups), list(data.schema)[:-1])
-        numbers = (numbers[places] for numbers in (self.task, self.row, self.part, self.template, self.positions))
-        passports = Passports(data.passport_records, data.template_ids, *numbers, full=data.full_passport)
+        task, row, part = self.task[places], self.row[places], self.part[places]
+        template, position = self.template[places], self.positions[places]
+        passports = Passports(
+            data.passport_records, data.template_ids, task, row, part, template, position, full=data.full_passport
+        )
         return Block(data.schema, columns, passports, tuple(quarantined))
 
 

@@ -103,7 +103,7 @@ class Passports:
     def _texts(self) -> dict[str, tuple[npt.NDArray[np.object_], Ints]]:
         """Fields that hold texts: the distinct ones, None at the end, and which of them each row has."""
         of_task = {"task": "id", "split": "split"}
-        of_template = {"template": [*self.templates]}
+        of_template: dict[str, list[str | None]] = {"template": [*self.templates]}
         if self.full:
             of_task |= {name: name for name in ("dataset", "config", "revision", "license", "task_hash")}
             hashes = {k: v for r in self.records for k, v in r.templates.items()}
