@@ -228,7 +228,10 @@ def harmonize(
     elif len(rows) != batch.num_rows or not np.array_equal(rows, np.arange(batch.num_rows)):
         frame = Frame(len(rows), {}, root, rows, restricted=True, task_rows=True)
     fields = _fields(task, part, frame)
-    frame.forget()
+    outward: Frame | None = frame
+    while outward is not None:
+        outward.forget()
+        outward = outward.parent
     return fields
 
 

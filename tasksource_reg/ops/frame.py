@@ -81,18 +81,15 @@ class Frame:
         return self._branches[key]
 
     def forget(self) -> None:
-        """Lets go of the branches, here and further out, when the work is done.
+        """Lets go of the branches when the work on this frame is done.
 
         A branch and its frame hold each other: their arrays would stay until Python looks for cycles.
         """
-        frame: Frame | None = self
-        while frame is not None:
-            left = [frame]
-            while left:
-                one = left.pop()
-                left += one._branches.values()
-                one._branches.clear()
-            frame = frame.parent
+        left = [self]
+        while left:
+            frame = left.pop()
+            left += frame._branches.values()
+            frame._branches.clear()
 
     def _level(self) -> Frame:
         """The frame that binds the names of these rows: this one, or the one that it restricts."""

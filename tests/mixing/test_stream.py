@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import shutil
 from collections import Counter
@@ -98,6 +99,19 @@ def test_rows_as_dicts_are_those_of_the_record_batch(shape: str, full: bool) -> 
     assert [*rows[0]] == block.rows.schema.names
     assert [*rows[0]["provenance"]] == block.rows.schema.field("provenance").type.names
     assert list(data.block(np.zeros(0, dtype=np.int64)).dicts()) == []
+
+
+def test_a_block_that_is_dropped_is_freed_at_once() -> None:
+    data = demo(shape="messages")
+    data.block(np.arange(len_of(data)))  # what the mixture itself keeps
+    gc.collect()
+    before = pa.total_allocated_bytes()
+    gc.disable()
+    try:
+        assert len([*data.block(np.arange(len_of(data))).dicts()]) == len_of(data)
+        assert pa.total_allocated_bytes() == before
+    finally:
+        gc.enable()
 
 
 def test_positions_outside_the_plan_are_refused(everything: tuple[MixtureData, list[dict[str, Any]]]) -> None:
