@@ -23,6 +23,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from peers_stream import import_mosaic
+
 SHARES = {"a": 8, "b": 4, "c": 2, "d": 1}
 BUFFER = 1000  # rows of a shuffle buffer, the usual size
 
@@ -110,6 +112,53 @@ def write_litdata(sources: Sources, folder: Path) -> None:
         litdata.optimize(fn=as_row, inputs=ids, output_dir=out, chunk_size=64, num_workers=1, verbose=False)
 
 
+# mosaicml-streaming: its own loader over its own format; the loader has the state, in whole batches.
+
+
+class Mosaic:
+    """Streams mixed by their sizes, shuffled, as rows.
+
+    Args:
+        folder: what `write_mosaic` wrote; read under a name of its own each time, for two datasets of one process may
+            not share a folder.
+        size, workers: of the loader.
+    """
+
+    def __init__(self, folder: Path, size: int, workers: int = 0) -> None:
+        streaming = import_mosaic()
+        home = Path(tempfile.mkdtemp(dir=folder.parent)) / "streams"
+        home.symlink_to(folder)
+        dataset = streaming.StreamingDataset(
+            streams=[streaming.Stream(local=str(home / name)) for name in SHARES],
+            shuffle=True,
+            shuffle_seed=1,
+            batch_size=size,
+        )
+        fork = "fork" if workers else None  # Linux's own; litdata changes it for the process
+        self._loader = streaming.StreamingDataLoader(
+            dataset, batch_size=size, num_workers=workers, multiprocessing_context=fork
+        )
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return ({"id": value} for batch in self._loader for value in batch["id"])
+
+    def state_dict(self) -> Any:
+        """The loader's own."""
+        return self._loader.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        """The next iterator begins there."""
+        self._loader.load_state_dict(state)
+
+
+def write_mosaic(sources: Sources, folder: Path) -> None:
+    streaming = import_mosaic()
+    for name, ids in sources.items():
+        with streaming.MDSWriter(out=str(folder / name), columns={"id": "str"}) as out:
+            for row in ids:
+                out.write(as_row(row))
+
+
 # Runs.
 
 
@@ -186,6 +235,15 @@ def main() -> None:
             run("litdata combined", lambda _: litdata_loader(Path(folder), 0), few)
             run("litdata combined, 2 workers", lambda _: litdata_loader(Path(folder), 2), few)
             run("litdata combined, 2 workers, then 3", lambda n: litdata_loader(Path(folder), 2 + (n > 0)), few)
+
+    if find_spec("streaming"):
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder) / "mosaic"
+            write_mosaic(sources, home)
+            run("mosaic streams, batches of 8", lambda _: Mosaic(home, 8), few, step=8)
+            run("mosaic streams, batches of 8, then 4", lambda n: Mosaic(home, 8 if n == 0 else 4), few, step=8)
+            run("mosaic streams, 2 workers", lambda _: Mosaic(home, 8, 2), few, step=8)
+            run("mosaic streams, 2 workers, then 3", lambda n: Mosaic(home, 8, 2 + (n > 0)), few, step=8)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Streaming rows of 50 rendered tasks, beside `datasets.interleave_datasets` and litdata.
+"""Streaming rows of 50 rendered tasks, beside `datasets.interleave_datasets`, litdata and mosaicml-streaming.
 
     python benchmarks/stream_peers.py [--rows 500000] [--repeats 3] [--peers PYTHON] [--keep DIR]
 
 50 tasks of rendered rows (prompt, response), 1.13 million in all, of log-uniform sizes; rates by rows^0.5. Each case is
 a process of its own: opening included, imports not, sources prepared, cases interleaved, medians. Ours renders (the
 template is `{{ input }}` and `{{ target }}`), draws keys and carries passports; the peers copy. PYTHON is the
-interpreter of an environment with litdata, where that is to be measured; its own format is written beforehand.
+interpreter of an environment with litdata, mosaicml-streaming and pyarrow; how they are used stands in
+`peers_stream.py`. Their own formats are written beforehand.
 
 Bars: dicts >= 8x map-style interleave and >= 3x litdata, record batches >= 2x interleave's, 50 tasks at most twice as
 slow as 2, first row <= 0.3 s; resuming at row 250,000 <= 0.2 s and the next batch equal; a 600-task mixture's first row
@@ -20,6 +21,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -110,42 +112,8 @@ else:
             break
 print(json.dumps({"rate": seen / (time.perf_counter() - start), "first": first}))
 """
-LITDATA = """
-import json, sys, time
-from pathlib import Path
-import litdata
-folder, rows = Path(sys.argv[1]), int(sys.argv[2])
-sizes = json.loads((folder / "sizes.json").read_text())
-roots = [size**0.5 for size in sizes]
-
-def one(table):
-    yield from table
-
-if __name__ == "__main__":
-    import pyarrow.parquet as pq
-    target = folder / "litdata"
-    if not target.exists():
-        from litdata.streaming.writer import BinaryWriter
-        for number in range(len(sizes)):
-            place = target / f"t{number:02d}"
-            place.mkdir(parents=True)
-            writer = BinaryWriter(str(place), chunk_bytes="16MB")
-            for index, row in enumerate(pq.read_table(folder / "rows" / f"t{number:02d}.parquet").to_pylist()):
-                writer.add_item(index, row)
-            writer.done()
-            writer.merge(1)
-    start = time.perf_counter()
-    parts = [litdata.StreamingDataset(str(target / f"t{n:02d}"), shuffle=True) for n in range(len(sizes))]
-    mixed = litdata.CombinedStreamingDataset(
-        parts, weights=[root / sum(roots) for root in roots], iterate_over_all=False, seed=5)
-    seen, first = 0, None
-    for row in mixed:
-        first = first or time.perf_counter() - start
-        seen += 1
-        if seen >= rows:
-            break
-    print(json.dumps({"rate": seen / (time.perf_counter() - start), "first": first, "seen": seen}))
-"""
+PEERS = Path(__file__).with_name("peers_stream.py").read_text()
+BESIDE = ("litdata", "mosaic")
 
 
 def sizes_of(tasks: int, total: int) -> list[int]:
@@ -219,7 +187,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peers", help="the Python of an environment with litdata")
+    parser.add_argument("--peers", help="the Python of an environment with litdata and mosaicml-streaming")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it; what it holds is used again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tsr-stream-") as temporary:
@@ -234,6 +202,11 @@ def main() -> int:
         return measure(folder, options.rows, options.repeats, options.peers)
 
 
+def _peer(name: str, folder: Path, rows: int, python: str) -> str:
+    """What a peer printed last; it reads in a process of its own."""
+    return run(PEERS, name, "read", folder, rows, python=python).printed
+
+
 def measure(folder: Path, rows: int, repeats: int, peers: str | None) -> int:
     """Runs the cases by turns and compares."""
     cases: dict[str, Callable[[], str]] = {
@@ -245,8 +218,10 @@ def measure(folder: Path, rows: int, repeats: int, peers: str | None) -> int:
         "interleave, batches": lambda: run(INTERLEAVE, folder, "batches", rows).printed,
         "resume": lambda: run(OURS, folder, "resume", "fifty", rows).printed,
     }
-    if peers:
-        cases["litdata, dicts"] = lambda: run(LITDATA, folder, rows, python=peers).printed
+    for peer in BESIDE if peers else ():
+        if not (folder / peer).exists():
+            run(PEERS, peer, "write", folder, rows, python=str(peers))
+        cases[f"{peer}, dicts"] = partial(_peer, peer, folder, rows, str(peers))
     for name in ("fifty", "two", "many"):
         run(OURS, folder, "batches", name, 1000)
     slope = json.loads(run(OURS, folder, "slope", "fifty", rows).printed.splitlines()[-1])

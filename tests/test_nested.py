@@ -19,6 +19,7 @@ from tasksource_reg.nested import (
     filter_lists,
     interleave,
     lift,
+    python_rows,
     ranges,
     relist,
     scalar_to_list,
@@ -126,3 +127,17 @@ def test_cast_keeps_nothing_but_what_fits() -> None:
                           (pa.array([1]), pa.string()), (pa.array([True]), pa.int64())):  # fmt: skip
         with pytest.raises((pa.ArrowInvalid, pa.ArrowNotImplementedError)):
             cast_to(array, target)
+
+
+names = st.sampled_from(["a", "_0", "columns", "it's", 'say "x"', "a\nb", "{", "", "class", "\\", "é", "lambda"])
+records = st.none() | st.fixed_dictionaries(
+    {"x y": st.none() | st.text(max_size=3), "n": st.none() | st.integers(-9, 9)}
+)
+
+
+@given(st.lists(names, min_size=1, unique=True), st.lists(records, max_size=5))
+def test_rows_are_those_of_arrow_whatever_the_names(columns: list[str], values: list[Any]) -> None:
+    record = pa.struct([("x y", pa.string()), ("n", pa.int64())])
+    batch = pa.RecordBatch.from_arrays([pa.array(values, record) for _ in columns], names=columns)
+    assert python_rows(batch) == batch.to_pylist()
+    assert [[*row] for row in python_rows(batch)] == [columns] * len(values)

@@ -14,7 +14,8 @@ import datasets
 
 from tasksource_reg.errors import error
 from tasksource_reg.export.parquet import hf_features
-from tasksource_reg.mixing.iterate import ROWS_AS_DICTS, batches
+from tasksource_reg.mixing.blocks import ROWS_AS_DICTS
+from tasksource_reg.mixing.iterate import batches
 from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import python_rows
 

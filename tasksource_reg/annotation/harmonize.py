@@ -129,6 +129,7 @@ def survivors(task: CompiledTask, part: Part, batch: pa.RecordBatch) -> Survivor
         for condition in part.after:
             found.apply(condition)
     fields = _fields(task, part, found.frame)
+    check_rows(task, fields, found.frame)
     good = found.quarantine()
     keep = good.copy()
     for names in _required(task, part):
@@ -207,7 +208,7 @@ class _Sieve:
 def harmonize(
     task: CompiledTask, part: Part, batch: pa.RecordBatch, rows: Ints, parts: npt.NDArray[np.int32]
 ) -> pa.RecordBatch:
-    """The fields of given rows.
+    """The fields of given rows, which `survivors` has found and checked.
 
     Args:
         task, part: what to compute.
@@ -218,16 +219,20 @@ def harmonize(
     Returns:
         n rows of the task's Arrow schema, in the order asked; choices in source order.
     """
-    root = root_frame(batch)
-    if not part.stages:
-        frame = root
-        if len(rows) != batch.num_rows or not np.array_equal(rows, np.arange(batch.num_rows)):
-            frame = Frame(len(rows), {}, root, rows, restricted=True, task_rows=True)
-        return _fields(task, part, frame)
-    exploded = explode(part, root)
-    owner = _source_rows(exploded, root)
-    first = np.searchsorted(owner, np.arange(batch.num_rows))
-    return _fields(task, part, Frame(len(rows), {}, exploded, first[rows] + parts, restricted=True, task_rows=True))
+    frame = root = root_frame(batch)
+    if part.stages:
+        exploded = explode(part, root)
+        owner = _source_rows(exploded, root)
+        first = np.searchsorted(owner, np.arange(batch.num_rows))
+        frame = Frame(len(rows), {}, exploded, first[rows] + parts, restricted=True, task_rows=True)
+    elif len(rows) != batch.num_rows or not np.array_equal(rows, np.arange(batch.num_rows)):
+        frame = Frame(len(rows), {}, root, rows, restricted=True, task_rows=True)
+    fields = _fields(task, part, frame)
+    outward: Frame | None = frame
+    while outward is not None:
+        outward.forget()
+        outward = outward.parent
+    return fields
 
 
 def _required(task: CompiledTask, part: Part) -> list[list[str]]:
@@ -251,9 +256,7 @@ def _fields(task: CompiledTask, part: Part, frame: Frame) -> pa.RecordBatch:
             columns.append(frame.evaluate(ToJson(of=record)))
         else:
             columns.append(pa.nulls(frame.length, target))
-    batch = pa.RecordBatch.from_arrays(columns, schema=task.schema.arrow())
-    check_rows(task, batch, frame)
-    return batch
+    return pa.RecordBatch.from_arrays(columns, schema=task.schema.arrow())
 
 
 def _field(task: CompiledTask, name: str, expression: Expression, target: pa.DataType, frame: Frame) -> pa.Array:

@@ -45,7 +45,9 @@ def check_rows(task: CompiledTask, batch: pa.RecordBatch, frame: Frame) -> None:
 
     name = task.schema.name
     for declared in task.schema.fields:
-        _check_inside(batch.column(declared.name), declared.name, fail)
+        column = batch.column(declared.name)
+        if column.null_count < len(column):
+            _check_inside(column, declared.name, fail, len(column))
     if name == "multiple_choice":
         _check_gold(batch, fail)
     if name in SAME_LENGTH:
@@ -80,34 +82,47 @@ def _any(owner: Ints, bad: Mask, length: int) -> Mask:
     return np.bincount(owner[bad], minlength=length) > 0
 
 
-def _check_inside(column: pa.Array, name: str, fail: Fail) -> None:
-    """Nulls and numbers that are not finite, below any depth of a field."""
+def _check_inside(
+    values: pa.Array, name: str, fail: Fail, length: int, owner: Callable[[], Ints] | None = None
+) -> None:
+    """Nulls and numbers that are not finite, at any depth of a field.
 
-    def look(values: pa.Array, name: str, owner: Callable[[], Ints]) -> None:
-        def report(bad: Mask, message: str) -> None:
-            if bad.any():
-                fail(_any(owner(), bad, len(column)), "TSR-R003", message)
+    A function of its own and not a closure that calls itself: that is a cycle, which would keep the rows of a block
+    until Python looks for garbage.
 
-        if at.is_floating(values.type):
-            finite = pc.is_finite(pc.fill_null(values, 0))
-            report(~mask_of(finite), f"{name} is not a number")
-        elif at.is_list(values.type):
-            items, offsets, _ = unlist(values)
+    Args:
+        values: of the field, or below it.
+        name: of the field, with its path.
+        fail: records rows.
+        length: rows.
+        owner: the row of each value; the rows themselves by default.
+    """
 
-            def inside() -> Ints:
-                return owner()[parents(offsets)]
+    def owners() -> Ints:
+        return np.arange(length, dtype=np.int64) if owner is None else owner()
 
-            if items.null_count:
-                fail(_any(inside(), ~valid_of(items), len(column)), "TSR-R003", f"a null inside {name}")
-            look(items, name, inside)
-        elif at.is_struct(values.type):
-            for child in values.type:
-                inner = pc.struct_field(values, child.name)
-                if f"{name}.{child.name}" not in NULLABLE_INSIDE and inner.null_count:
-                    report(valid_of(values) & ~valid_of(inner), f"a null {child.name} inside {name}")
-                look(inner, f"{name}.{child.name}", owner)
+    def report(bad: Mask, message: str) -> None:
+        if bad.any():
+            fail(_any(owners(), bad, length), "TSR-R003", message)
 
-    look(column, name, lambda: np.arange(len(column), dtype=np.int64))
+    if at.is_floating(values.type):
+        finite = pc.is_finite(pc.fill_null(values, 0))
+        report(~mask_of(finite), f"{name} is not a number")
+    elif at.is_list(values.type):
+        items, offsets, _ = unlist(values)
+
+        def inside() -> Ints:
+            return owners()[parents(offsets)]
+
+        if items.null_count:
+            fail(_any(inside(), ~valid_of(items), length), "TSR-R003", f"a null inside {name}")
+        _check_inside(items, name, fail, length, inside)
+    elif at.is_struct(values.type):
+        for child in values.type:
+            inner = pc.struct_field(values, child.name)
+            if f"{name}.{child.name}" not in NULLABLE_INSIDE and inner.null_count:
+                report(valid_of(values) & ~valid_of(inner), f"a null {child.name} inside {name}")
+            _check_inside(inner, f"{name}.{child.name}", fail, length, owners)
 
 
 def _check_gold(batch: pa.RecordBatch, fail: Fail) -> None:

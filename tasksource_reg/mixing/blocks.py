@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from tasksource_reg.errors import FindingsError, Problem
 from tasksource_reg.mixing.shaping import Group, Piece, in_order, shaped
-from tasksource_reg.nested import Ints
+from tasksource_reg.nested import Ints, dicts_of, python_values
 from tasksource_reg.prompting.choose import NONE
-from tasksource_reg.provenance.passport import passports
+from tasksource_reg.provenance.passport import Passports
 
 if TYPE_CHECKING:
     from tasksource_reg.mixing.stream import MixtureData
+
+ROWS_AS_DICTS = 512  # rows of a block that are made dicts at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,32 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Block:
-    """Computed positions: `rows` in their order (without the quarantined ones) with the column `provenance`."""
+    """Computed positions: their rows in order, without the quarantined ones.
 
-    rows: pa.RecordBatch
+    Attributes:
+        schema: of the rows; the last field is the passport.
+        columns: of the shape, n rows.
+        passports: of the same rows.
+        quarantined: what is left out.
+    """
+
+    schema: pa.Schema
+    columns: list[pa.Array]
+    passports: Passports
     quarantined: tuple[Quarantined, ...]
+
+    @cached_property
+    def rows(self) -> pa.RecordBatch:
+        """The rows with the column `provenance`."""
+        return pa.RecordBatch.from_arrays([*self.columns, self.passports.column()], schema=self.schema)
+
+    def dicts(self) -> Iterator[dict[str, Any]]:
+        """The rows as dicts, a few of which are made at a time; no record batch is."""
+        return chain.from_iterable(map(self._some, range(0, len(self.passports), ROWS_AS_DICTS)))
+
+    def _some(self, first: int) -> list[dict[str, Any]]:
+        values = [python_values(column.slice(first, ROWS_AS_DICTS)) for column in self.columns]
+        return dicts_of(tuple(self.schema.names))(*values, self.passports.dicts(first, first + ROWS_AS_DICTS))
 
 
 @dataclass(frozen=True)
@@ -70,9 +97,12 @@ class Unfinished:
         if quarantined and data.spec.on_error == "raise":
             raise _as_error(quarantined)
         columns, places = in_order(self.plain + shaped(data.spec.shape, self.groups), list(data.schema)[:-1])
-        numbers = (numbers[places] for numbers in (self.task, self.row, self.part, self.template, self.positions))
-        provenance = passports(data.passport_records, data.template_ids, *numbers, full=data.full_passport)
-        return Block(pa.RecordBatch.from_arrays([*columns, provenance], schema=data.schema), tuple(quarantined))
+        task, row, part = self.task[places], self.row[places], self.part[places]
+        template, position = self.template[places], self.positions[places]
+        passports = Passports(
+            data.passport_records, data.template_ids, task, row, part, template, position, full=data.full_passport
+        )
+        return Block(data.schema, columns, passports, tuple(quarantined))
 
 
 def _as_error(quarantined: list[Quarantined]) -> FindingsError:

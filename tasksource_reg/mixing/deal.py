@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from tasksource_reg.errors import error
 from tasksource_reg.mixing.blocks import Quarantined
-from tasksource_reg.mixing.iterate import FIRST_BLOCK, LISTED, end_of, entries
+from tasksource_reg.mixing.iterate import FIRST_BLOCK, GROWTH, LISTED, end_of, entries
 from tasksource_reg.mixing.limits import QuarantineLimit
 from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.state import State
@@ -151,7 +151,7 @@ class WorkerBatches(Iterator[Batch]):
             positions %= self._data.plan.length  # `tail: repeat` goes round
         self._ahead += len(numbers) * self.workers
         self._computed += len(positions)
-        self._size = min(2 * self._size, self._data.block_rows)
+        self._size = min(GROWTH * self._size, self._data.block_rows)
         return (self._as_arrow if self._arrow else self._as_dicts)(positions, lengths.tolist())
 
     def _as_dicts(self, positions: Ints, lengths: list[int]) -> Iterator[Batch]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -32,10 +31,10 @@ from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.split_tree import LIMIT
 from tasksource_reg.mixing.state import State
 from tasksource_reg.mixing.stream import MixtureData
-from tasksource_reg.nested import Ints, python_rows
+from tasksource_reg.nested import Ints
 
-FIRST_BLOCK = 64  # positions computed before the first row is given; each block is twice the last, up to the whole size
-ROWS_AS_DICTS = 512  # rows of a block that are made dicts at once
+FIRST_BLOCK = 64  # positions computed before the first row is given
+GROWTH = 16  # each block is so many times the last, up to the whole size: small ones cost as much as large ones, nearly
 LISTED = 1000  # quarantined positions that are kept in full
 
 
@@ -125,7 +124,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
         if self._data.plan.length is not None:
             positions %= self._data.plan.length  # `tail: repeat` goes round
         self._ahead += len(positions) * self.world
-        self._size = min(2 * self._size, self._most)
+        self._size = min(GROWTH * self._size, self._most)
         return entries(self._data, positions)
 
     def state_dict(self) -> dict[str, Any]:
@@ -151,8 +150,7 @@ class MixtureIterator(Iterator[dict[str, Any]]):
 def entries(data: MixtureData, positions: Ints) -> Iterator[dict[str, Any] | Quarantined]:
     """For each position its row, or why there is none; rows are made dicts a few at a time."""
     block = data.block(positions)
-    slices = (block.rows.slice(first, ROWS_AS_DICTS) for first in range(0, block.rows.num_rows, ROWS_AS_DICTS))
-    rows = chain.from_iterable(map(python_rows, slices))
+    rows = block.dicts()
     if not block.quarantined:
         return rows
     lost = {q.position: q for q in block.quarantined}
@@ -196,4 +194,4 @@ def _batches(data: MixtureData, size: int | None, start: int, end: int | None) -
         rows = block.rows
         for at in range(0, rows.num_rows, size or max(rows.num_rows, 1)):
             yield rows.slice(at, size)
-        first, step = last, min(2 * step, most)
+        first, step = last, min(GROWTH * step, most)

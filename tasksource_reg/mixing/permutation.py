@@ -9,7 +9,6 @@ applications are needed on average. Everything is vectorised: each row may have 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -23,7 +22,7 @@ LARGEST = 2**62  # the largest n; halves then have 31 or 32 bits
 _ROUNDS = 8
 _SMALL_ROUNDS = 24  # a round of a small network has few outcomes, so it takes more of them to come near uniform
 _SMALL_BITS = 8
-_BLOCK = 16_384  # rows at a time
+_BLOCK = 16_384  # rows at a time: their arrays fit into the cache of a core
 _WITHIN = 1  # tells the keys of windows from those of blocks
 _ROUND_BITS = 6  # room for the round number in the counter of a draw; 2**6 is above any number of rounds
 
@@ -71,21 +70,18 @@ def _walk(
     bits = np.frexp((size - 1).astype(np.float64))[1]
     out = np.empty(values.shape, dtype=np.int64)
     small = bits <= _SMALL_BITS
-    for rows, rounds in _blocks((np.flatnonzero(~small), _ROUNDS), (np.flatnonzero(small), _SMALL_ROUNDS)):
+    for rows, rounds in ((np.flatnonzero(~small), _ROUNDS), (np.flatnonzero(small), _SMALL_ROUNDS)):
         pending, current = rows, values[rows].view(np.uint64)
-        while len(pending):
-            current = _network(keys[pending], bits[pending], current, rounds, inverse)
-            outside = np.flatnonzero(current.view(np.int64) >= size[pending])
-            out[pending] = current.view(np.int64)  # rows that are still outside are written again
+        while len(pending):  # all blocks go on together: the last rows of each would cost as much as a whole block
+            for start in range(0, len(pending), _BLOCK):
+                some = pending[start : start + _BLOCK]
+                block = current[start : start + _BLOCK]
+                block[:] = _network(keys[some], bits[some], block, rounds, inverse)
+            found = current.view(np.int64)
+            out[pending] = found  # rows that are still outside are written again
+            outside = np.flatnonzero(found >= size[pending])
             pending, current = pending[outside], current[outside]
     return out.reshape(shape)
-
-
-def _blocks(*groups: tuple[npt.NDArray[np.intp], int]) -> Iterator[tuple[npt.NDArray[np.intp], int]]:
-    """The rows of each group, with its rounds, so many at a time that their arrays fit into the cache of a core."""
-    for rows, rounds in groups:
-        for start in range(0, len(rows), _BLOCK):
-            yield rows[start : start + _BLOCK], rounds
 
 
 def _network(

@@ -212,10 +212,12 @@ class MixtureData:
 
     def _harmonized(self, located: Located) -> Iterator[_TaskRows]:
         """The rows of located positions, task by task."""
-        order = np.lexsort((located.surviving, located.task))  # by task, in the order of the source
+        small = np.min_scalar_type(len(self.tasks))  # sorted by their digits
+        order = np.argsort(located.task.astype(small), kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(located.task, minlength=len(self.tasks)))])
         for number in np.flatnonzero(np.diff(bounds)).tolist():
             places = order[bounds[number] : bounds[number + 1]]
+            places = places[np.argsort(located.surviving[places], kind="stable")]  # in the order of the source
             surviving, fixed = located.surviving[places], None
             if self._every:
                 surviving, fixed = np.divmod(surviving, len(self.tasks[number].templates))

@@ -164,6 +164,7 @@ def _elements(require_all: bool) -> Callable[[pa.Array, Any, Frame], pa.Array]:
         rows = parents(offsets)
         child = Frame(len(rows), {}, frame, rows)
         holds = mask_of(run_verbs(values, value, child))
+        child.forget()
         count = np.bincount(rows[holds], minlength=len(left))
         result = count == np.diff(offsets) if require_all else count > 0
         return pa.array(result, mask=~valid)

@@ -363,10 +363,11 @@ class Each(Expression):
         values, offsets, valid = unlist(frame.evaluate(self.of))
         rows = parents(offsets)
         index = pa.array(np.arange(len(rows)) - offsets[rows])
-        child = Frame(len(rows), {self.variable: values, self.position: index}, frame, rows)
+        child = elements = Frame(len(rows), {self.variable: values, self.position: index}, frame, rows)
         if self.where is not None:
             keep = mask_of(as_bool(child.evaluate(self.where)))
             offsets = filter_lists(offsets, keep)
             child = child.branch(keep)
         result = child.evaluate(self.get if self.get is not None else Variable(name=self.variable))
+        elements.forget()
         return relist(offsets, result, valid)

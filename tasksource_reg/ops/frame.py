@@ -80,6 +80,17 @@ class Frame:
             self._branches[key] = Frame(len(rows), {}, self, rows, restricted=True)
         return self._branches[key]
 
+    def forget(self) -> None:
+        """Lets go of the branches when the work on this frame is done.
+
+        A branch and its frame hold each other: their arrays would stay until Python looks for cycles.
+        """
+        left = [self]
+        while left:
+            frame = left.pop()
+            left += frame._branches.values()
+            frame._branches.clear()
+
     def _level(self) -> Frame:
         """The frame that binds the names of these rows: this one, or the one that it restricts."""
         frame = self
@@ -130,13 +141,14 @@ class Frame:
 
     def evaluate(self, expression: Expression) -> pa.Array:
         """The expression's value for each row of this frame, as an Arrow array of `length` elements."""
-        cached = self._cache.get(expression.digest)
+        digest = expression.digest
+        cached = self._cache.get(digest)
         if cached is not None:
             return cached
         value, rows = self.indexed(expression)
         if rows is not None:
             value = take(value, rows)
-        self._cache[expression.digest] = value
+        self._cache[digest] = value
         return value
 
     def indexed(self, expression: Expression) -> tuple[pa.Array, Ints | None]:
@@ -147,14 +159,15 @@ class Frame:
             pa.ArrowCapacityError: a column of the batch outgrows 2 GiB.
         """
         home, rows = self._home(expression)
-        value = home._cache.get(expression.digest)
+        digest = expression.digest
+        value = home._cache.get(digest)
         if value is None:
             try:
                 value = expression.run(home)
             except (TypeMismatch, *_MISMATCHES) as exc:
                 raise _mismatch(expression, exc) from exc
             assert len(value) == home.length, f"{expression!r} gave {len(value)} of {home.length} rows"
-            home._cache[expression.digest] = value
+            home._cache[digest] = value
         return value, rows
 
     def lookup(self, name: str) -> pa.Array:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from tasksource_reg.nested import Ints, take
+from tasksource_reg.nested import Ints, dicts_of, take
 
 COLUMN = "provenance"
 SLIM = pa.struct(
@@ -70,37 +72,64 @@ class TaskRecord:
         return TaskRecord(**{**known, "languages": tuple(known["languages"]), "cite": tuple(known["cite"])})
 
 
-def passports(
-    records: Sequence[TaskRecord],
-    templates: Sequence[str],
-    task: Ints,
-    row: Ints,
-    part: Ints,
-    template: Ints,
-    position: Ints,
-    *,
-    full: bool = False,
-) -> pa.StructArray:
-    """The provenance column of n rows.
+@dataclass(frozen=True)
+class Passports:
+    """The passports of n rows as numbers: texts are looked up when Arrow or Python values are asked for.
 
-    Args:
+    Attributes:
         records: the task table; templates: template ids of the mixture.
         task, template: int64 [n], numbers in these (template -1: none, for the shape `fields`).
         row, part, position: int64 [n].
         full: carry what is constant per task in each row.
     """
-    columns = [
-        take(pa.array([r.id for r in records], pa.string()), task),
-        take(pa.array([r.split for r in records], pa.string()), task),
-        pa.array(row, pa.int64()),
-        pa.array(part.astype(np.int32), pa.int32()),
-        take(pa.array([*templates], pa.string()), template),
-        pa.array(position, pa.int64()),
-    ]
-    if not full:
-        return pa.StructArray.from_arrays(columns, fields=list(SLIM))
-    for name in ("dataset", "config", "revision", "license", "task_hash"):
-        columns.append(take(pa.array([getattr(r, name) for r in records], pa.string()), task))
-    hashes = {k: v for r in records for k, v in r.templates.items()}
-    columns.append(take(pa.array([hashes.get(t) for t in templates], pa.string()), template))
-    return pa.StructArray.from_arrays(columns, fields=list(FULL))
+
+    records: Sequence[TaskRecord]
+    templates: Sequence[str]
+    task: Ints
+    row: Ints
+    part: Ints
+    template: Ints
+    position: Ints
+    full: bool = False
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @property
+    def _type(self) -> pa.StructType:
+        return FULL if self.full else SLIM
+
+    @cached_property
+    def _texts(self) -> dict[str, tuple[npt.NDArray[np.object_], Ints]]:
+        """Fields that hold texts: the distinct ones, None at the end, and which of them each row has."""
+        of_task = {"task": "id", "split": "split"}
+        of_template: dict[str, list[str | None]] = {"template": [*self.templates]}
+        if self.full:
+            of_task |= {name: name for name in ("dataset", "config", "revision", "license", "task_hash")}
+            hashes = {k: v for r in self.records for k, v in r.templates.items()}
+            of_template["template_hash"] = [hashes.get(t) for t in self.templates]
+        found = {name: ([getattr(r, key) for r in self.records], self.task) for name, key in of_task.items()}
+        found |= {name: (texts, self.template) for name, texts in of_template.items()}
+        return {name: (np.array([*texts, None], dtype=object), which) for name, (texts, which) in found.items()}
+
+    def column(self) -> pa.StructArray:
+        """The provenance column."""
+        columns = []
+        for field in self._type:
+            if field.name in self._texts:
+                texts, which = self._texts[field.name]
+                columns.append(take(pa.array(texts[:-1], pa.string()), which))
+            else:
+                columns.append(pa.array(getattr(self, field.name)).cast(field.type))
+        return pa.StructArray.from_arrays(columns, fields=list(self._type))
+
+    def dicts(self, first: int, last: int) -> list[dict[str, Any]]:
+        """The passports of the rows [first, last): what the column's `to_pylist` gives, and no text is made anew."""
+        columns = []
+        for field in self._type:
+            if field.name in self._texts:
+                texts, which = self._texts[field.name]
+                columns.append(texts[which[first:last]].tolist())
+            else:
+                columns.append(getattr(self, field.name)[first:last].tolist())
+        return dicts_of(tuple(self._type.names))(*columns)

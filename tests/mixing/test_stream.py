@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import shutil
 from collections import Counter
@@ -85,6 +86,32 @@ def test_the_passport_says_the_position_and_no_row_is_null(
     assert [row["provenance"]["position"] for row in rows] == list(range(len(rows)))
     assert data.block(np.arange(50)).rows.schema == data.schema
     assert all(turn["content"] for row in rows for turn in row["messages"])
+
+
+@pytest.mark.parametrize("shape", ["messages", "fields"])
+@pytest.mark.parametrize("full", [False, True])
+def test_rows_as_dicts_are_those_of_the_record_batch(shape: str, full: bool) -> None:
+    data = demo(shape=shape)
+    data = MixtureData(data.workspace, data.resolved, full_passport=full)
+    block = data.block(np.arange(len_of(data)))
+    rows = list(block.dicts())
+    assert rows == block.rows.to_pylist()
+    assert [*rows[0]] == block.rows.schema.names
+    assert [*rows[0]["provenance"]] == block.rows.schema.field("provenance").type.names
+    assert list(data.block(np.zeros(0, dtype=np.int64)).dicts()) == []
+
+
+def test_a_block_that_is_dropped_is_freed_at_once() -> None:
+    data = demo(shape="messages")
+    data.block(np.arange(len_of(data)))  # what the mixture itself keeps
+    gc.collect()
+    before = pa.total_allocated_bytes()
+    gc.disable()
+    try:
+        assert len([*data.block(np.arange(len_of(data))).dicts()]) == len_of(data)
+        assert pa.total_allocated_bytes() == before
+    finally:
+        gc.enable()
 
 
 def test_positions_outside_the_plan_are_refused(everything: tuple[MixtureData, list[dict[str, Any]]]) -> None:
