@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -19,17 +17,15 @@ from tasksource_reg.errors import TsrError, error
 from tasksource_reg.features import from_datasets
 from tasksource_reg.sources import hub, prepare
 from tasksource_reg.sources.arrow_files import storage_schema
-from tasksource_reg.sources.failures import explain, is_passing, no_split
+from tasksource_reg.sources.failures import explain, no_split
 from tasksource_reg.sources.hub import HubState
 from tasksource_reg.sources.inventory import Inventory, take_inventory
+from tasksource_reg.sources.patience import patiently
 from tasksource_reg.sources.places import Place, folder_state, locate, mirrored_names, mirrors_from_environment
 from tasksource_reg.sources.prepare import Prepared
 from tasksource_reg.sources.spec import EXPORT, SourceDescription, SourceSpec, digest
 from tasksource_reg.sources.split import SourceSplit
 
-RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)  # waits between tries while the hub says that it cannot answer now
-
-T = TypeVar("T")
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -105,7 +101,7 @@ class Sources:
         with self._lock:
             located = locate(spec, self.mirrors)
             with self._explained(spec):
-                read, place, commit, files = _patiently(lambda: self._commit(spec, located))
+                read, place, commit, files = patiently(lambda: self._commit(spec, located))
                 record = prepare.read_record(self._key(spec, place, commit))
                 if record is not None:
                     counts: dict[str, int | None] = {n: sum(f.rows for f in fs) for n, fs in record.splits.items()}
@@ -116,7 +112,7 @@ class Sources:
                     raise error("TSR-N008", f'offline, and the dataset "{spec}" is not in the cache')
                 with prepare.library_output(self.verbose):
                     request = prepare.request_for(read, place, commit, files)
-                    builder, configs = _patiently(lambda: prepare.load_builder(read, place, request, self.token))
+                    builder, configs = patiently(lambda: prepare.load_builder(read, place, request, self.token))
                     known = {str(name): info.num_examples for name, info in (builder.info.splits or {}).items()}
                     features = builder.info.features
                     revision = commit or prepare.data_digest(builder, place.path or Path())
@@ -145,7 +141,7 @@ class Sources:
         """
         self._online(spec)
         with self._lock, self._explained(spec), prepare.library_output(self.verbose):
-            return _patiently(lambda: hub.ask(spec, self.token))
+            return patiently(lambda: hub.ask(spec, self.token))
 
     def inventory(self, spec: SourceSpec) -> Inventory:
         """The data files of a config on the hub, with sizes and hashes; none is fetched, mirrors are not looked at.
@@ -155,7 +151,7 @@ class Sources:
         """
         self._online(spec)
         with self._lock, self._explained(spec), prepare.library_output(self.verbose):
-            return _patiently(lambda: take_inventory(spec, self.token))
+            return patiently(lambda: take_inventory(spec, self.token))
 
     def config_names(self, spec: SourceSpec) -> tuple[str, ...]:
         """The configs that a source has, whether the one that `spec` names is among them or not.
@@ -172,11 +168,11 @@ class Sources:
             with self._explained(spec), prepare.library_output(self.verbose):
                 path, commit = str(place.path), None
                 if place.path is None:
-                    state = _patiently(lambda: hub.ask(spec, self.token))
+                    state = patiently(lambda: hub.ask(spec, self.token))
                     if state.spec.branch == EXPORT:
                         return tuple(dict.fromkeys(n.split("/")[0] for n in state.files if n.endswith(".parquet")))
                     path, commit = state.name, state.commit
-                names = _patiently(
+                names = patiently(
                     lambda: datasets.get_dataset_config_names(path, revision=commit, token=self.token)  # type: ignore[no-untyped-call,unused-ignore]
                 )
                 return tuple(str(name) for name in names)
@@ -190,7 +186,7 @@ class Sources:
             if spec not in self._opened:
                 place = locate(spec, self.mirrors)
                 with self._explained(spec):
-                    self._opened[spec] = _patiently(lambda: self._prepare(spec, place))
+                    self._opened[spec] = patiently(lambda: self._prepare(spec, place))
             return self._opened[spec]
 
     def _prepare(self, spec: SourceSpec, located: Place) -> tuple[Place, Prepared]:
@@ -244,15 +240,3 @@ class Sources:
             near = mirrored_names(self.mirrors)
             where = "in the mirrors or on the hub" if self.mirrors else "on the hub"
             raise explain(exc, spec, offline=self.offline, where=where, near=near) from exc
-
-
-def _patiently(act: Callable[[], T]) -> T:
-    """The result of an action, tried again while the hub says that it cannot answer now; files fetched are kept."""
-    for seconds in RETRY_SECONDS:
-        try:
-            return act()
-        except Exception as exc:
-            if not is_passing(exc):
-                raise
-        time.sleep(seconds)
-    return act()
