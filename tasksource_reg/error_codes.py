@@ -116,6 +116,8 @@ CODES: dict[str, Code] = {
     ),
     "TSR-N010": Code("no file fits the declared pattern", "mend `source.files`", exit=3),
     "TSR-N011": Code("the source could not be read", "see the cause", exit=3),
+    "TSR-N012": Code("a file has changed since its source was opened", "open the source again", exit=3),
+    "TSR-N013": Code("a source that cannot be streamed", "let it be prepared, or write its files as Parquet", exit=3),
     # T: templates
     "TSR-T001": Code("a template that Jinja cannot parse", "mend the syntax"),
     "TSR-T002": Code("a construct that templates may not use", "see docs/templates.md for the closed lists"),

@@ -130,6 +130,9 @@ class ArrowFile:
         self._starts: Integers | None = None
         self._offsets: Integers | None = None
 
+    def ahead(self, row: int, columns: list[str]) -> None:
+        """Told that rows are read in order from here on; the file is there, so there is nothing to fetch."""
+
     @property
     def schema(self) -> pa.Schema:
         """The schema as it is on disk."""
