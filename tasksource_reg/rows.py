@@ -33,6 +33,7 @@ from tasksource_reg.keyed import draw, stream_key, uniform
 from tasksource_reg.nested import Ints, Mask, counts_to_offsets, ints_of, unlist, valid_of
 
 if TYPE_CHECKING:
+    from tasksource_reg.provenance.locks import SplitCounts
     from tasksource_reg.sources import SourceSplit
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
@@ -54,6 +55,20 @@ class QuarantinedRow:
     message: str
 
 
+class EveryRow:
+    """The numbers 0 to n - 1 as an array of them would be read, without the memory: row i is source row i."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, numbers: Any) -> Any:
+        """The numbers themselves: int64, an array or one number."""
+        return np.asarray(numbers, dtype=np.int64)[()]
+
+
 @dataclass(frozen=True)
 class RowIndex:
     """The surviving rows of one split.
@@ -66,7 +81,7 @@ class RowIndex:
         gold: how often the right choice stands at each position ("0", "1", ...) in the order of the source.
     """
 
-    rows: Ints = field(repr=False)
+    rows: Ints | EveryRow = field(repr=False)
     parts: Parts = field(repr=False)
     source_rows: int = 0
     candidates: int = 0
@@ -80,12 +95,30 @@ class RowIndex:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @staticmethod
+    def of_every_row(counts: SplitCounts) -> RowIndex:
+        """The index of a split of which a lock says that every source row survives, as one row; nothing is read.
+
+        Args:
+            counts: of the split: as many rows as source rows.
+        """
+        return RowIndex(
+            EveryRow(counts.rows),
+            np.broadcast_to(np.zeros(1, dtype=np.int32), (counts.rows,)),
+            counts.source_rows,
+            counts.candidates,
+            labels=counts.labels,
+            characters=counts.characters,
+            gold=counts.gold,
+        )
+
     def save(self, path: Path) -> None:
         """Writes the index as an Arrow file, whole or not at all."""
+        rows: Ints = np.asarray(self.rows, dtype=np.int64)
         facts = {k: v for k, v in asdict(self).items() if k not in ("rows", "parts")}
-        facts["checksum"] = _checksum(self.rows, self.parts)
+        facts["checksum"] = _checksum(rows, self.parts)
         schema = pa.schema([("row", pa.int64()), ("part", pa.int32())], metadata={"index": json.dumps(facts)})
-        table = pa.Table.from_arrays([pa.array(self.rows), pa.array(self.parts)], schema=schema)
+        table = pa.Table.from_arrays([pa.array(rows), pa.array(self.parts)], schema=schema)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, pa.ipc.new_file(temporary, schema) as writer:
             writer.write_table(table, max_chunksize=max(len(self.rows), 1))

@@ -7,7 +7,7 @@ that says what moved.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,7 @@ class Workspace:
         offline: never touch the network.
         accept_drift: open sources that differ from their locks.
         cache: directory for row indices; the user's cache by default.
+        streaming: fetch rows of Parquet sources when they are wanted, instead of preparing sources whole.
 
     Attributes:
         warnings: what was found so far that is no error, such as a source that differs from an unverified record.
@@ -56,9 +57,12 @@ class Workspace:
         offline: bool = False,
         accept_drift: bool = False,
         cache: Path | None = None,
+        streaming: bool = False,
     ) -> None:
         self.registry = registry if registry is not None else Registry()
-        self.sources = Sources(mirrors=(*mirrors, *mirrors_from_environment(), DEMO_MIRROR), offline=offline)
+        roots = (*mirrors, *mirrors_from_environment(), DEMO_MIRROR)
+        self.sources = Sources(mirrors=roots, offline=offline, streaming=streaming)
+        self.sources.on_warning = self._warn
         self.accept_drift = accept_drift
         self.cache = cache if cache is not None else cache_dir()
         self.warnings: list[Problem] = []
@@ -75,8 +79,8 @@ class Workspace:
 
     def __reduce__(self) -> tuple[Callable[..., Workspace], tuple[Any, ...]]:
         """Pickles as its options; what it has opened is opened again."""
-        sources = self.sources
-        return _again, (self.registry.named_roots, sources.mirrors, sources.offline, self.accept_drift, self.cache)
+        sources, roots = self.sources, self.registry.named_roots
+        return _again, (roots, sources.mirrors, sources.offline, self.accept_drift, self.cache, sources.streaming)
 
     @cached_property
     def vocabularies(self) -> dict[str, Vocabularies]:
@@ -149,6 +153,7 @@ class Workspace:
                 self.cache,
                 lambda piece, source: self._guard(info, piece, source),
                 lambda spec: pinned(spec, lock),
+                lambda split, sources: self._counted(info, split, sources),
             )
         return self._data[info.id]
 
@@ -216,6 +221,20 @@ class Workspace:
         self._warn(Problem("TSR-L001", message, fix, task=info.id, severity="warning"))
         return self._compile(info, file, task, facts)
 
+    def _counted(self, info: TaskInfo, split: str, sources: Sequence[SourceSplit]) -> SplitCounts | None:
+        """The lock's counts of a split, where this annotation was counted on these very sources."""
+        file, _ = self.annotation(info)
+        known = file.lock.tasks.get(info.id) if file.lock is not None and not self.accept_drift else None
+        if file.lock is None or known is None or known.hash != self.compiled(info).hash:
+            return None
+        for piece, source in zip(self.compiled(info).splits[split], sources, strict=True):
+            config = file.lock.configs.get(piece.config or "")
+            if config is None or config.revision != source.revision:
+                return None
+            if file.lock.known_of(piece.config or "") != "rows":
+                return None
+        return known.splits.get(split)
+
     def _guard(self, info: TaskInfo, piece: Piece, source: SourceSplit) -> None:
         """Compares an opened source with the lock."""
         file, _ = self.annotation(info)
@@ -237,10 +256,16 @@ class Workspace:
 
 
 def _again(
-    roots: tuple[Path, ...], mirrors: tuple[Path, ...], offline: bool, accept_drift: bool, cache: Path
+    roots: tuple[Path, ...],
+    mirrors: tuple[Path, ...],
+    offline: bool,
+    accept_drift: bool,
+    cache: Path,
+    streaming: bool,
 ) -> Workspace:
     """A workspace with the same options, in another process."""
-    return Workspace(Registry(roots), mirrors, offline=offline, accept_drift=accept_drift, cache=cache)
+    registry = Registry(roots)
+    return Workspace(registry, mirrors, offline=offline, accept_drift=accept_drift, cache=cache, streaming=streaming)
 
 
 def pinned(spec: SourceSpec, lock: Lock | None) -> SourceSpec:

@@ -25,6 +25,7 @@ class Recipe:
     cache: str
     spec: Mapping[str, Any]
     full_passport: bool = False
+    streaming: bool = False
 
     @staticmethod
     def of(data: MixtureData) -> Recipe:
@@ -38,6 +39,7 @@ class Recipe:
             cache=str(space.cache),
             spec=spec_json(data.spec),
             full_passport=data.full_passport,
+            streaming=space.sources.streaming,
         )
 
     def build(self) -> MixtureData:
@@ -48,6 +50,7 @@ class Recipe:
             offline=self.offline,
             accept_drift=self.accept_drift,
             cache=Path(self.cache),
+            streaming=self.streaming,
         )
         return MixtureData(space, resolve_mixture(space, self.spec), full_passport=self.full_passport)
 

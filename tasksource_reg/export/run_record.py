@@ -49,6 +49,7 @@ class SourceArguments:
     registries: tuple[Path, ...] = ()
     offline: bool = False
     accept_drift: bool = False
+    streaming: bool = False
 
 
 def source_arguments(out: Path) -> SourceArguments:
@@ -60,6 +61,7 @@ def source_arguments(out: Path) -> SourceArguments:
             tuple(Path(p) for p in found["registries"] if Path(p).is_dir()),
             bool(found["offline"]),
             bool(found["accept_drift"]),
+            bool(found.get("streaming", False)),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return SourceArguments()
