@@ -186,11 +186,14 @@ def stream_bound() -> int:
     return size_in(said) if said else STREAM_SIZE
 
 
-def keep_streams_within_bounds(fetched: int) -> None:
+def keep_streams_within_bounds(fetched: int) -> list[Path]:
     """Told of each fetch; now and then removes what is longest unused where streams hold more than their bound.
 
     Args:
         fetched: bytes that were written.
+
+    Returns:
+        what was removed.
 
     Raises:
         UsageError: TSR-U005, the variable holds no size.
@@ -199,24 +202,24 @@ def keep_streams_within_bounds(fetched: int) -> None:
     with _fetched.lock:
         _fetched.bytes += fetched
         if _fetched.bytes * STREAM_LOOKS < bound:
-            return
+            return []
         _fetched.bytes = 0
-    trim_streams(bound)
+    return trim_streams(bound)
 
 
-def trim_streams(bound: int) -> int:
+def trim_streams(bound: int) -> list[Path]:
     """Removes sections of streamed sources, the longest unused first, if together they hold more than a bound.
 
     Maps of a removed file stay readable where the system allows that; elsewhere files in use stay. A process that is
     at it already is not waited for.
 
     Returns:
-        bytes that were removed.
+        what was removed.
     """
     from filelock import FileLock, Timeout
 
     found: list[tuple[float, int, Path]] = []
-    gone = 0
+    gone: list[Path] = []
     with contextlib.suppress(Timeout), FileLock(cache_dir() / "trim-streams.lock", timeout=0):
         now = time.time()
         for path in (cache_dir() / "sources" / "streams").glob("*/*/*"):
@@ -228,11 +231,12 @@ def trim_streams(bound: int) -> int:
                     path.unlink()
         held = sum(size for _, size, _ in found)
         if held <= bound:
-            return 0
+            return []
         for _, size, path in sorted(found):
-            if held - gone <= bound * STREAM_LEFT:
+            if held <= bound * STREAM_LEFT:
                 break
             with contextlib.suppress(OSError):
                 path.unlink()
-                gone += size
+                gone.append(path)
+                held -= size
     return gone

@@ -127,6 +127,11 @@ class SplitData:
         """Whether rows are fetched when they are wanted: those that are read in no order cost whole row groups."""
         return any(piece.streamed for piece in self.pieces)
 
+    @property
+    def streamed_bytes(self) -> int:
+        """Bytes of the files that are streamed, all columns; 0 where none is."""
+        return sum(piece.size for piece in self.pieces if piece.streamed)
+
     @cached_property
     def index(self) -> RowIndex:
         """The surviving rows; computed once for each task hash and source revision, then kept in the cache.

@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+PIECE = 1 << 16
+
 
 @dataclass
 class Faults:
@@ -47,7 +49,8 @@ class HubServer:
         self.moved: dict[str, str] = {}  # former id -> present id, of which the hub answers under both
         self.released = threading.Event()
         self.ranges: list[tuple[str, int, int]] = []  # path, first byte and byte after the last of each GET of a file
-        self.seconds = 0.0  # time that each answer waits
+        self.seconds = 0.0  # time that each answer of a file waits
+        self.delivered = 0  # bytes of bodies that went out
         self._files_served = self._files_sent = 0
         hub = self
 
@@ -64,7 +67,7 @@ class HubServer:
         self.released.set()
         self.released = threading.Event()
         self.root, self.faults, self.requests, self.moved = root, Faults(), [], {}
-        self.ranges, self.seconds, self._files_served, self._files_sent = [], 0.0, 0, 0
+        self.ranges, self.seconds, self.delivered, self._files_served, self._files_sent = [], 0.0, 0, 0, 0
 
     @property
     def sent(self) -> int:
@@ -264,6 +267,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data[:sent])
+            body = memoryview(data)[:sent]
+            for start in range(0, len(body), PIECE):
+                self.server_hub.delivered += self.wfile.write(body[start : start + PIECE])
         if sent is not None:
             self.close_connection = True

@@ -22,6 +22,10 @@ class RowFile(Protocol):
 
     num_rows: int
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files, all columns."""
+
     def pieces(self, rows: Integers, columns: list[str]) -> list[pa.RecordBatch]:
         """The rows of ascending numbers as record batches with the stored types, together `len(rows)` in order."""
 
@@ -74,6 +78,11 @@ class SourceSplit:
 
     def __len__(self) -> int:
         return self.num_rows
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that hold the rows, all columns; of a streamed split those of the source."""
+        return sum(file.size for file in self._files)
 
     def __repr__(self) -> str:
         return f"SourceSplit({self.dataset}, {self.config}, {self.name}: {self.num_rows} rows, {self.origin})"

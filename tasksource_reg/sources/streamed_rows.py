@@ -12,7 +12,7 @@ import errno
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tasksource_reg.cache import keep_streams_within_bounds, touch
 from tasksource_reg.errors import SourceError, TsrError, error
 from tasksource_reg.files import whole_file
 from tasksource_reg.sources.arrow_files import POOL, ArrowFile, Integers
-from tasksource_reg.sources.failures import explain
+from tasksource_reg.sources.failures import chain, explain
 from tasksource_reg.sources.prepare import ROWS_TOGETHER
 from tasksource_reg.sources.ranges import DataFile
 from tasksource_reg.sources.sections import Section, kept_footer, read_section
@@ -35,6 +35,7 @@ AHEAD = 2 * THREADS
 TRIES = 3
 LOCKS = 64
 _KEPT_OPEN = 4096
+_NOT_THERE = {"EntryNotFoundError", "RemoteEntryNotFoundError", "RevisionNotFoundError"}  # the hub client's names
 
 
 def together(acts: Sequence[Callable[[], None]]) -> None:
@@ -79,6 +80,9 @@ def explained(spec: SourceSpec, split: str, file: DataFile, section: Section | N
         if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
             message = f'no space is left for rows of "{spec}"'
             raise error("TSR-N011", message, fix="free space, or set TSR_STREAM_SIZE to less", split=split) from exc
+        if file.remote and any(type(link).__name__ in _NOT_THERE for link in chain(exc)):
+            message = f'"{file.name}" of "{spec}" is no longer on the hub at the commit that was opened'
+            raise error("TSR-N012", message, fix="open the source again, or lock it anew", split=split) from exc
         problem = explain(exc, spec).problems[0]
         where = f'"{file.name}"'
         if section is not None:
@@ -129,7 +133,13 @@ class StreamedRows:
         ).reshape(-1, 4)
         self._starts: Integers = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._sections[:, 3])])
         self.num_rows = int(self._starts[-1])
+        self._keys = [file_key(file) for file in files]
         self._open: dict[Path, ArrowFile] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(file.size for file in self.files)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": {}}
@@ -200,27 +210,45 @@ class StreamedRows:
         return self.files[file], Section(first, groups, rows)
 
     def _path(self, number: int, columns: list[str]) -> Path:
-        file, section = self._section(number)
-        return self.folder / f"{file_key(file)}-{section.first}-{digest([columns, ROWS_TOGETHER])[:16]}.arrow"
+        file, first, groups, _ = self._sections[number].tolist()
+        return self.folder / f"{self._keys[file]}-{first}+{groups}-{_columns_key(tuple(columns))}.arrow"
 
     def _fetch_one(self, number: int, columns: list[str]) -> None:
         """Writes a section into the cache, unless another process just did."""
         file, section = self._section(number)
-        path = self._path(number, columns)
         if self.offline and file.remote:
             raise error("TSR-N008", f'offline, and these rows of "{self.spec}" are not in the cache', split=self.split)
+        with explained(self.spec, self.split, file, section):
+            try:
+                size = self._write(number, columns)
+            except FileNotFoundError:
+                if self.folder.is_dir():
+                    raise
+                size = self._write(number, columns)  # the cache was cleared meanwhile
+        for gone in keep_streams_within_bounds(size):
+            POOL.forget(str(gone))
+
+    def _write(self, number: int, columns: list[str]) -> int:
+        """Fetches a section that is not there; returns the bytes that were written."""
+        file, section = self._section(number)
+        path = self._path(number, columns)
         wanted = pa.schema([self.schema.field(name) for name in columns], metadata=self.schema.metadata)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(self.folder / f"{number % LOCKS}.lock"), explained(self.spec, self.split, file, section):
+        with _alone(self.folder / f"{number % LOCKS}.lock"):
             if path.exists():
-                return
+                return 0
             footer = kept_footer(footer_path(self.folder, file), file, self.token)
             with whole_file(path, synced=False) as temporary:
                 with pa.ipc.new_stream(str(temporary), wanted.remove_metadata()) as writer:
                     for table in read_section(file, footer, section, wanted, self.token):
                         writer.write_table(table, max_chunksize=ROWS_TOGETHER)
-                size = temporary.stat().st_size
-        keep_streams_within_bounds(size)
+                return temporary.stat().st_size
+
+
+@lru_cache(1024)
+def _columns_key(columns: tuple[str, ...]) -> str:
+    """16 hexadecimal digits over columns in their order, and what their batches are like."""
+    return digest([columns, ROWS_TOGETHER])[:16]
 
 
 @contextlib.contextmanager

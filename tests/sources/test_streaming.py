@@ -177,6 +177,13 @@ def test_the_hubs_export_is_streamed(sea: HubServer) -> None:
     assert split.streamed and split.gather(np.array([7, 0]))["n"].to_pylist() == [7, 0]
 
 
+def test_the_size_is_that_of_the_files(sea: HubServer) -> None:
+    assert sea.root is not None
+    sizes = [path.stat().st_size for path in (sea.root / "ann/sea/sea").glob("train-*")]
+    assert streaming().open(SPEC, "train").size == sum(sizes)
+    assert Sources().open(SPEC, "train").size > 0
+
+
 def test_what_is_prepared_already_is_used_as_it_is(sea: HubServer) -> None:
     Sources().open(SPEC, "train")
     assert not streaming().open(SPEC, "train").streamed
@@ -381,6 +388,16 @@ def test_n012_a_local_file_that_changes(tmp_path: Path, how: str) -> None:
     assert code(caught) == "TSR-N012"
 
 
+def test_n012_a_commit_that_the_hub_no_longer_has(sea: HubServer) -> None:
+    assert sea.root is not None
+    split = streaming().open(SPEC, "train")
+    split.gather(np.array([0]))
+    (sea.root / "ann/sea/sea/more.parquet").write_bytes(b"PAR1")  # another commit; the former is gone
+    with pytest.raises(SourceError, match="no longer on the hub") as caught:
+        split.gather(np.array([1900]))
+    assert code(caught) == "TSR-N012"
+
+
 def test_an_interruption_does_not_wait_for_the_hub(sea: HubServer, tmp_path: Path) -> None:
     split = streaming().open(SPEC, "train")
     (tmp_path / "split").write_bytes(pickle.dumps(split))
@@ -468,8 +485,8 @@ def test_the_longest_unused_sections_go_first(own_cache: Path) -> None:
     (folder / ".4.arrow.tmp").write_bytes(b"")
     os.utime(folder / ".4.arrow.tmp", (0, 0))
     cache.touch(folder / "0.arrow", after=10)
-    assert cache.trim_streams(1000) == 0
-    assert cache.trim_streams(500) == 600
+    assert cache.trim_streams(1000) == []
+    assert [path.name for path in cache.trim_streams(500)] == [f"{n}.arrow" for n in range(1, 7)]
     assert sorted(p.name for p in folder.iterdir()) == ["0.arrow", "7.arrow", "8.arrow", "9.arrow", "f.footer"]
 
 
