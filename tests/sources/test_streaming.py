@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 import os
 import pickle
@@ -148,6 +150,42 @@ def test_features_come_from_the_first_file_where_the_card_says_none(sea: HubServ
     theirs = Sources().open(SPEC, "train")
     assert mine.features == theirs.features and "absent" not in mine.features
     assert mine.gather(np.arange(0, TRAIN, 7)).equals(theirs.gather(np.arange(0, TRAIN, 7)))
+
+
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_types_are_those_of_the_prepared_source(tmp_path: Path, own_cache: Path, store_schema: bool) -> None:
+    n, moment = 500, datetime.datetime(2020, 1, 1)
+    times = [moment + datetime.timedelta(seconds=i) for i in range(n)]
+    columns = {
+        "category": pa.array([f"c{i % 5}" for i in range(n)]).dictionary_encode(),
+        "moment": pa.array(times, pa.timestamp("ns")),
+        "zoned": pa.array(times, pa.timestamp("us", "UTC")),
+        "day": pa.array([moment.date()] * n),
+        "clock": pa.array([moment.time()] * n, pa.time64("us")),
+        "exact": pa.array([decimal.Decimal("1.25")] * n, pa.decimal128(10, 3)),
+        "bytes": pa.array([b"x" * (i % 7) for i in range(n)]),
+        "small": pa.array([i % 200 for i in range(n)], pa.uint8()),
+        "nothing": pa.nulls(n),
+        "maybe": pa.array([None if i % 3 == 0 else i % 2 == 0 for i in range(n)]),
+        "structs": pa.array([[{"a": i, "b": [str(i)] * (i % 3)}] * (i % 2) for i in range(n)]),
+        "pairs": pa.array([[i, i + 1] for i in range(n)], pa.list_(pa.int16(), 2)),
+        "deep": pa.array([[["x"] * (i % 2)] for i in range(n)], pa.large_list(pa.list_(pa.large_string()))),
+        "a.b": pa.array([f"dot {i}" for i in range(n)]),
+        "a": pa.array([{"b": i, "c.d": str(i)} for i in range(n)]),
+        "naïve": pa.array(["é" * i for i in range(n)]),
+    }
+    folder = tmp_path / "mirror" / "ann" / "types"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table(columns), folder / "train.parquet", row_group_size=90, store_schema=store_schema)
+    mine, theirs = (
+        Sources([tmp_path / "mirror"], streaming=streams).open(SourceSpec("ann/types"), "train")
+        for streams in (True, False)
+    )
+    assert mine.streamed and mine.features == theirs.features and mine.schema() == theirs.schema()
+    assert mine.gather(np.arange(n)[::-3]).equals(theirs.gather(np.arange(n)[::-3]))
+    for name in columns:
+        for (_, batch), (_, other) in zip(mine.batches([name]), theirs.batches([name]), strict=True):
+            assert batch.equals(other)
 
 
 def test_files_and_groups_without_rows_are_passed_over(sea: HubServer) -> None:
