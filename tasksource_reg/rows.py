@@ -68,6 +68,10 @@ class EveryRow:
         """The numbers themselves: int64, an array or one number."""
         return np.asarray(numbers, dtype=np.int64)[()]
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Ints:
+        """All of them, for functions that want an array; this takes the memory."""
+        return np.arange(self._count, dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class RowIndex:

@@ -152,6 +152,7 @@ def _meant(part: str | None, every: int, path: Path, number: int) -> bool:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, of which the second would wait for 40 ms
     server_hub: HubServer
 
     def log_message(self, format: str, *args: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,11 +20,13 @@ from hub_server import HubServer
 from small_registry import SmallRegistry
 
 import tasksource_reg as tsr
+from tasksource_reg import cache
 from tasksource_reg.annotation.load import read_annotation
 from tasksource_reg.authoring.lock import lock_file
 from tasksource_reg.cli import main
 from tasksource_reg.provenance.locks import lock_path, write_lock
 from tasksource_reg.registry import Registry
+from tasksource_reg.sources.streaming import streams_dir
 from tasksource_reg.task import SplitData
 from tasksource_reg.workspace import Workspace
 
@@ -88,8 +91,7 @@ def own(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubR
 
 
 def forget(own: HubRegistry, tmp_path: Path) -> None:
-    from tasksource_reg import cache
-
+    """Removes what was fetched, and the indices."""
     cache.trim(0, unused_for=0)
     for path in own.cache.rglob("*.arrow"):
         path.unlink()
@@ -113,6 +115,7 @@ def test_no_pass_is_needed_where_the_lock_says_that_every_row_survives(own: HubR
         assert getattr(split.index, field) == getattr(prepared.index, field)
     numbers = np.array([3, 3, 5999, 0])
     assert split.index.rows[numbers].tolist() == prepared.index.rows[numbers].tolist() == numbers.tolist()
+    assert np.array_equal(np.asarray(split.index.rows), prepared.index.rows)
     assert split.index.parts[numbers].tolist() == [0] * 4 and len(split.index) == ROWS
     assert split.batch(numbers).equals(prepared.batch(numbers))
 
@@ -192,6 +195,22 @@ def test_a_mixture_in_blocks_has_the_same_rows_and_goes_on_anywhere(own: HubRegi
     assert len(rest) == 2 * ROWS - 300 and rest[:400] == first[300:]
     assert not list((own_cache / "sources" / "data").glob("**/*.arrow"))
     assert list(mixture(own)) == first[:300] + rest
+
+
+def test_a_run_under_faults_in_a_cache_that_is_too_small_has_the_same_rows(
+    own: HubRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = time.sleep, own.server.faults
+    monkeypatch.setattr("time.sleep", lambda seconds: real(min(seconds, 0.001)))
+    monkeypatch.setattr(cache._fetched, "bytes", float("inf"))
+    monkeypatch.setenv("TSR_STREAM_SIZE", "20kB")
+    faults.unavailable_every, faults.cut_off_every, faults.shortened_every, faults.dropped_every = 7, 5, 11, 13
+    mix = mixture(own, streaming=True)
+    found = list(mix.iterator(block=997))
+    held = sum(path.stat().st_size for path in streams_dir().rglob("*.arrow"))
+    assert held <= 20_000 < own.server.sent
+    own.server.faults.unavailable_every = faults.cut_off_every = faults.shortened_every = faults.dropped_every = 0
+    assert found == list(mixture(own))
 
 
 def test_mixtures_pickle_with_their_streams(own: HubRegistry) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import huggingface_hub
 
 HUB = "hf://"
-GAP = 1 << 16  # bytes between two ranges that are read rather than asked around
+GAP = 1 << 18  # bytes between two ranges that are read rather than asked around: a request costs as much time
 
 Span: TypeAlias = tuple[int, int]
 """First byte, and the byte after the last."""

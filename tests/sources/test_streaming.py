@@ -290,11 +290,11 @@ def test_columns_that_lie_apart_are_asked_for_apart(hub: HubServer) -> None:
     folder = hub.root / "ann" / "wide"
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
-    columns = {name: random.integers(0, 2**60, 40_000) for name in "abcd"}
-    pq.write_table(pa.table(columns), folder / "train.parquet", row_group_size=20_000, compression="none")
+    columns = {name: random.integers(0, 2**60, 100_000) for name in "abcd"}
+    pq.write_table(pa.table(columns), folder / "train.parquet", row_group_size=50_000, compression="none")
     split = streaming().open(SourceSpec("ann/wide"), "train")
     hub.ranges.clear()
-    assert split.gather(np.array([30_000]), ["d", "b"]).to_pylist() == [{k: columns[k][30_000] for k in "db"}]
+    assert split.gather(np.array([70_000]), ["d", "b"]).to_pylist() == [{k: columns[k][70_000] for k in "db"}]
     asked = [stop - start for _, start, stop in data_requests(hub)]
     assert len(asked) == 2 and sum(asked) < 0.3 * (folder / "train.parquet").stat().st_size
 
