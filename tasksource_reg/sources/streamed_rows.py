@@ -225,8 +225,12 @@ class StreamedRows:
                 if self.folder.is_dir():
                     raise
                 size = self._write(number, columns)  # the cache was cleared meanwhile
+        path = self._path(number, columns)
+        with contextlib.suppress(SourceError):
+            POOL.get(str(path))  # it can be read once, even if it is more than the cache may hold
         for gone in keep_streams_within_bounds(size):
-            POOL.forget(str(gone))
+            if gone != path:
+                POOL.forget(str(gone))
 
     def _write(self, number: int, columns: list[str]) -> int:
         """Fetches a section that is not there; returns the bytes that were written."""

@@ -527,6 +527,15 @@ def test_what_goes_during_a_run_is_fetched_again(sea: HubServer, monkeypatch: py
     assert again.gather(np.arange(TRAIN))["number"].to_pylist() == list(range(TRAIN))
 
 
+def test_a_bound_that_holds_not_one_section_costs_time_only(sea: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache._fetched, "bytes", float("inf"))
+    monkeypatch.setenv("TSR_STREAM_SIZE", "1")
+    split = streaming().open(SPEC, "train")
+    for _ in range(2):
+        assert split.gather(np.arange(TRAIN)[::-1])["number"].to_pylist() == list(range(TRAIN))[::-1]
+        assert not list(streams_dir().rglob("*.arrow"))
+
+
 def test_the_longest_unused_sections_go_first(own_cache: Path) -> None:
     folder = streams_dir() / "a" / "b"
     folder.mkdir(parents=True)
