@@ -34,6 +34,7 @@ AHEAD = 2 * THREADS
 """Sections that are fetched before rows of them are read, at the most."""
 TRIES = 3
 LOCKS = 64
+ALONE_SECONDS = 300.0
 _KEPT_OPEN = 4096
 _NOT_THERE = {"EntryNotFoundError", "RemoteEntryNotFoundError", "RevisionNotFoundError"}  # the hub client's names
 
@@ -257,16 +258,13 @@ def _columns_key(columns: tuple[str, ...]) -> str:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keeps other processes from fetching what this one fetches; where files cannot be locked, they may."""
+    """Keeps other processes from fetching what this one fetches.
+
+    Where files cannot be locked, or another process keeps the lock for long, both fetch: it does no harm.
+    """
     from filelock import FileLock
 
-    lock = FileLock(path)
-    try:
-        lock.acquire()
-    except (NotImplementedError, OSError):
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(NotImplementedError, OSError):
+            stack.enter_context(FileLock(path, timeout=ALONE_SECONDS))
         yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()

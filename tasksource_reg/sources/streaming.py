@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import datasets
 
 STREAM_VERSION = 1
-_LOCAL_OPTIONS = ("columns", "filters")  # settings of a config that its rows depend on besides the files
+_PLAIN = {"columns": None, "filters": None, "on_bad_files": "error"}  # settings of a config that leave rows out
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _unfit(builder: datasets.DatasetBuilder, place: Place) -> str | None:
         return "its Parquet files are packed"
     if any((place.path is None) != file.startswith(HUB) for file in files):
         return "its files lie elsewhere"
-    if any(getattr(builder.config, option, None) is not None for option in _LOCAL_OPTIONS):
+    if any(getattr(builder.config, option, plain) != plain for option, plain in _PLAIN.items()):
         return "its card asks for some columns or rows of its files"
     return None
 

@@ -589,6 +589,36 @@ def test_two_processes_at_once_fetch_each_section_once(sea: HubServer, tmp_path:
     assert sections == 11 and len(data_requests(sea)) == sections
 
 
+def test_what_a_killed_process_left_is_not_taken_for_whole(sea: HubServer, tmp_path: Path) -> None:
+    split = streaming().open(SPEC, "train")
+    (tmp_path / "split").write_bytes(pickle.dumps(split))
+    sea.ranges.clear()
+    sea.seconds = 0.05
+    program = (
+        "import os, pickle, sys, numpy as np\n"
+        "import tasksource_reg.sources.streamed_rows as rows\n"
+        "read = rows.read_section\n"
+        "def cut(*options):\n"
+        "    for table in read(*options):\n"
+        "        yield table\n"
+        "        if len(os.listdir(folder)) > 12: os._exit(9)\n"
+        "rows.read_section = cut\n"
+        "split = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "folder = split._files[0].folder\n"
+        "split.gather(np.arange(2000))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path / "split")], env=env, timeout=100)
+    assert killed.returncode == 9
+    left = list(streams_dir().rglob("*.tmp"))
+    assert left, "the process was to die while it wrote"
+    assert split.gather(np.arange(TRAIN))["number"].to_pylist() == list(range(TRAIN))
+    for path in left:
+        os.utime(path, (0, 0))
+    cache.trim_streams(10**9)
+    assert not [path for path in left if path.exists()]
+
+
 # What cannot be streamed.
 
 
