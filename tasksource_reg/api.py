@@ -2,7 +2,8 @@
 
 Thin shells over `workspace`, `views` and `mixing`. Sources are opened when rows are first read. Functions that open
 sources take the same options: `mirror` (a directory laid out as the hub, or several), `registry` (extra registry
-roots), `offline`, `accept_drift` (open sources that differ from their locks).
+roots), `offline`, `accept_drift` (open sources that differ from their locks), `streaming` (fetch rows of Parquet
+sources when they are wanted, instead of preparing sources whole; docs/sources.md says what that takes).
 """
 
 from __future__ import annotations
@@ -58,16 +59,24 @@ class Options(TypedDict, total=False):
     registry: Paths
     offline: bool
     accept_drift: bool
+    streaming: bool
 
 
 def workspace(
-    *, mirror: Paths = None, registry: Paths = None, offline: bool = False, accept_drift: bool = False
+    *,
+    mirror: Paths = None,
+    registry: Paths = None,
+    offline: bool = False,
+    accept_drift: bool = False,
+    streaming: bool = False,
 ) -> Workspace:
     """A workspace with these options; functions of this module make one for each call.
 
     What it finds that is no error, it says as a `UserWarning`.
     """
-    space = Workspace(Registry(_paths(registry)), _paths(mirror), offline=offline, accept_drift=accept_drift)
+    space = Workspace(
+        Registry(_paths(registry)), _paths(mirror), offline=offline, accept_drift=accept_drift, streaming=streaming
+    )
     space.on_warning = _warn
     return space
 
@@ -139,7 +148,7 @@ def load_task(
         split: the split to return; without it the task with all its splits.
         on_error: `raise` stops at rows that cannot be harmonized, naming them; `quarantine` leaves them out.
         parked: load a parked task too.
-        options: mirror, registry, offline, accept_drift.
+        options: mirror, registry, offline, accept_drift, streaming.
 
     Raises:
         UsageError: TSR-U001..U003 for names that are not there, TSR-U006 for a parked task.
@@ -172,7 +181,7 @@ def mixture(
         source: a path, the name of a mixture under mixtures/, or a dict in the same format.
         count_tokens: gives the tokens of a text, or their number. Where the mixture divides or stops by tokens, it
             counts them now, over all rows of these tasks, in place of the locks; the counts become part of the mixture.
-        options: mirror, registry, offline, accept_drift.
+        options: mirror, registry, offline, accept_drift, streaming.
 
     Raises:
         FindingsError: anything wrong with it that can be known before rows are read.

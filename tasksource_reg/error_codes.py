@@ -116,6 +116,8 @@ CODES: dict[str, Code] = {
     ),
     "TSR-N010": Code("no file fits the declared pattern", "mend `source.files`", exit=3),
     "TSR-N011": Code("the source could not be read", "see the cause", exit=3),
+    "TSR-N012": Code("a file has changed since its source was opened", "open the source again", exit=3),
+    "TSR-N013": Code("a source that cannot be streamed", "let it be prepared, or write its files as Parquet", exit=3),
     # T: templates
     "TSR-T001": Code("a template that Jinja cannot parse", "mend the syntax"),
     "TSR-T002": Code("a construct that templates may not use", "see docs/templates.md for the closed lists"),
@@ -153,6 +155,7 @@ CODES: dict[str, Code] = {
     "TSR-M017": Code("a size that nobody has counted", "run `tsr lock ID --tokenizer FILE`, or give counts"),
     "TSR-M018": Code("more positions in quarantine than the limit", "mend what fails, or raise quarantine_limit"),
     "TSR-M019": Code("scores that do not fit the rows", "give each row one score, a finite number"),
+    "TSR-M020": Code("an order that a stream cannot follow", "set `locality: block`, or a larger TSR_STREAM_SIZE"),
     # X: exports
     "TSR-X001": Code("the folder holds another export", "use an empty folder, or --overwrite", exit=2),
     "TSR-X002": Code("a file differs from its record", "export again"),

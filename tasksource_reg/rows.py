@@ -33,6 +33,7 @@ from tasksource_reg.keyed import draw, stream_key, uniform
 from tasksource_reg.nested import Ints, Mask, counts_to_offsets, ints_of, unlist, valid_of
 
 if TYPE_CHECKING:
+    from tasksource_reg.provenance.locks import SplitCounts
     from tasksource_reg.sources import SourceSplit
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
@@ -54,22 +55,40 @@ class QuarantinedRow:
     message: str
 
 
+class EveryRow:
+    """The numbers 0 to n - 1 as an array of them would be read, without the memory: row i is source row i."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, numbers: Any) -> Any:
+        """The numbers themselves: int64, an array or one number."""
+        return np.asarray(numbers, dtype=np.int64)[()]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Ints:
+        """All of them, for functions that want an array; this takes the memory."""
+        return np.arange(self._count, dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class RowIndex:
     """The surviving rows of one split.
 
     Attributes:
         rows: int64 [n], source row over all pieces of the split; parts: int32 [n].
-        lengths: int64 [n], code points of the text fields of each row.
+        lengths: int64 [n], code points of the text fields of each row; None where no row was read for the index.
         source_rows, candidates: what there was; filtered: rows dropped by reason; quarantined: by code.
         listed: the first quarantined rows with their messages.
         labels: how often each class name occurs; characters: code points of all text fields.
         gold: how often the right choice stands at each position ("0", "1", ...) in the order of the source.
     """
 
-    rows: Ints = field(repr=False)
+    rows: Ints | EveryRow = field(repr=False)
     parts: Parts = field(repr=False)
-    lengths: Ints = field(repr=False)
+    lengths: Ints | None = field(repr=False)
     source_rows: int = 0
     candidates: int = 0
     filtered: Mapping[str, int] = field(default_factory=dict)
@@ -82,14 +101,33 @@ class RowIndex:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @staticmethod
+    def of_every_row(counts: SplitCounts) -> RowIndex:
+        """The index of a split of which a lock says that every source row survives, as one row; nothing is read.
+
+        Args:
+            counts: of the split: as many rows as source rows.
+        """
+        return RowIndex(
+            EveryRow(counts.rows),
+            np.broadcast_to(np.zeros(1, dtype=np.int32), (counts.rows,)),
+            None,
+            counts.source_rows,
+            counts.candidates,
+            labels=counts.labels,
+            characters=counts.characters,
+            gold=counts.gold,
+        )
+
     def save(self, path: Path) -> None:
         """Writes the index as an Arrow file, whole or not at all."""
         facts = {k: v for k, v in asdict(self).items() if k not in ("rows", "parts", "lengths")}
-        facts["checksum"] = _checksum(self.rows, self.parts, self.lengths)
+        rows: Ints = np.asarray(self.rows, dtype=np.int64)
+        arrays: list[npt.NDArray[Any]] = [rows, self.parts, np.asarray(self.lengths, dtype=np.int64)]
+        facts["checksum"] = _checksum(*arrays)
         columns = [("row", pa.int64()), ("part", pa.int32()), ("length", pa.int64())]
         schema = pa.schema(columns, metadata={"index": json.dumps(facts)})
-        arrays = [pa.array(self.rows), pa.array(self.parts), pa.array(self.lengths)]
-        table = pa.Table.from_arrays(arrays, schema=schema)
+        table = pa.Table.from_arrays([pa.array(values) for values in arrays], schema=schema)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, pa.ipc.new_file(temporary, schema) as writer:
             writer.write_table(table, max_chunksize=max(len(self.rows), 1))

@@ -24,6 +24,7 @@ from tasksource_reg.annotation.model import TaskModel
 from tasksource_reg.errors import FindingsError, Problem, TsrError, error, excerpt
 from tasksource_reg.keyed import Bits, draw, keyed_orders, stream_key
 from tasksource_reg.nested import Ints, counts_to_offsets, ints_of, parents, relist, take, take_rows, unlist
+from tasksource_reg.provenance.locks import SplitCounts
 from tasksource_reg.rows import Parts, RowIndex, build_index, cache_path, columns_read, splits_read
 from tasksource_reg.sources import Sources, SourceSpec, SourceSplit
 from tasksource_reg.sources.spec import digest
@@ -60,6 +61,7 @@ class TaskData:
         cache: directory for row indices.
         guard: called with each source split before it is first read, to compare it with the lock.
         pin: what to open in place of a source: the same, at the commit in the lock.
+        known: the counts of a split by the lock, if they hold for these very sources.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class TaskData:
         cache: Path,
         guard: Callable[[Piece, SourceSplit], None] | None = None,
         pin: Callable[[SourceSpec], SourceSpec] = lambda spec: spec,
+        known: Callable[[str, Sequence[SourceSplit]], SplitCounts | None] = lambda split, sources: None,
     ) -> None:
         self.task, self.sources, self.cache, self._guard, self._pin = task, sources, cache, guard, pin
+        self.known = known
         self._splits: dict[str, SplitData] = {}
 
     def open_pieces(self, split: str) -> list[SourceSplit]:
@@ -118,9 +122,28 @@ class SplitData:
     def _starts(self) -> Ints:
         return np.cumsum([0, *(p.num_rows for p in self.pieces)])
 
+    @property
+    def streamed(self) -> bool:
+        """Whether rows are fetched when they are wanted: those that are read in no order cost whole row groups."""
+        return any(piece.streamed for piece in self.pieces)
+
+    @property
+    def streamed_bytes(self) -> int:
+        """Bytes of the files that are streamed, all columns; 0 where none is."""
+        return sum(piece.size for piece in self.pieces if piece.streamed)
+
     @cached_property
     def index(self) -> RowIndex:
-        """The surviving rows; computed once for each task hash and source revision, then kept in the cache."""
+        """The surviving rows; computed once for each task hash and source revision, then kept in the cache.
+
+        Of a streamed source of which the lock says that every row survives nothing is read for it.
+        """
+        if self.streamed and (counts := self._every_row()) is not None:
+            return RowIndex.of_every_row(counts)
+        return self._counted()
+
+    def _counted(self) -> RowIndex:
+        """The index by a pass over the rows, or as one left it in the cache."""
         pieces = {name: self.data.split(name).pieces for name in splits_read(self.task, self.name)}
         revisions = [digest([p.revision, p.features]) for opened in pieces.values() for p in opened]
         path = cache_path(self.data.cache, self.task, self.name, revisions)
@@ -134,13 +157,24 @@ class SplitData:
                 found.save(path)
         return found
 
+    def _every_row(self) -> SplitCounts | None:
+        """The lock's counts, where each source row is a row of the split; None where it is not so, or not known."""
+        counts, rows = self.data.known(self.name, self.pieces), int(self._starts[-1])
+        if counts is None or any(self.task.parts[piece.part].stages for piece in self.task.splits[self.name]):
+            return None
+        return counts if counts.rows == counts.candidates == counts.source_rows == rows else None
+
     def __len__(self) -> int:
         return len(self.index)
 
     @property
     def lengths(self) -> Ints:
-        """Characters of the text fields of each surviving row: int64 [n]."""
-        return self.index.lengths
+        """Characters of the text fields of each surviving row: int64 [n]; read from the rows where none were yet."""
+        found = self.index.lengths
+        if found is None:
+            found = self._counted().lengths
+        assert found is not None
+        return found
 
     def check_quarantine(self) -> None:
         """Raises if rows are in quarantine.

@@ -7,7 +7,7 @@ that says what moved.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,7 @@ class Workspace:
         offline: never touch the network.
         accept_drift: open sources that differ from their locks.
         cache: directory for row indices; the user's cache by default.
+        streaming: fetch rows of Parquet sources when they are wanted, instead of preparing sources whole.
 
     Attributes:
         warnings: what was found so far that is no error, such as a source that differs from an unverified record.
@@ -56,9 +57,12 @@ class Workspace:
         offline: bool = False,
         accept_drift: bool = False,
         cache: Path | None = None,
+        streaming: bool = False,
     ) -> None:
         self.registry = registry if registry is not None else Registry()
-        self.sources = Sources(mirrors=(*mirrors, *mirrors_from_environment(), DEMO_MIRROR), offline=offline)
+        roots = (*mirrors, *mirrors_from_environment(), DEMO_MIRROR)
+        self.sources = Sources(mirrors=roots, offline=offline, streaming=streaming)
+        self.sources.on_warning = self.warn
         self.accept_drift = accept_drift
         self.cache = cache if cache is not None else cache_dir()
         self.warnings: list[Problem] = []
@@ -67,7 +71,8 @@ class Workspace:
         self._compiled: dict[str, CompiledTask] = {}
         self._data: dict[str, TaskData] = {}
 
-    def _warn(self, problem: Problem) -> None:
+    def warn(self, problem: Problem) -> None:
+        """Keeps a warning, and tells `on_warning` of it, once."""
         if problem not in self.warnings:
             self.warnings.append(problem)
             if self.on_warning is not None:
@@ -75,8 +80,8 @@ class Workspace:
 
     def __reduce__(self) -> tuple[Callable[..., Workspace], tuple[Any, ...]]:
         """Pickles as its options; what it has opened is opened again."""
-        sources = self.sources
-        return _again, (self.registry.named_roots, sources.mirrors, sources.offline, self.accept_drift, self.cache)
+        sources, roots = self.sources, self.registry.named_roots
+        return _again, (roots, sources.mirrors, sources.offline, self.accept_drift, self.cache, sources.streaming)
 
     @cached_property
     def vocabularies(self) -> dict[str, Vocabularies]:
@@ -149,6 +154,7 @@ class Workspace:
                 self.cache,
                 lambda piece, source: self._guard(info, piece, source),
                 lambda spec: pinned(spec, lock),
+                lambda split, sources: self._counted(info, split, sources),
             )
         return self._data[info.id]
 
@@ -161,12 +167,12 @@ class Workspace:
         compiled = named(None)
         for problem in found if any(f.unseen for f in facts.values()) else ():
             if problem.code in ("TSR-A018", "TSR-A024"):  # the others are of the annotation alone, for `tsr check`
-                self._warn(replace(problem, task=info.id))
+                self.warn(replace(problem, task=info.id))
         if compiled.model.labels == "from_lock" and not compiled.profile.labels:
             compiled = named(labels_in_rows(compiled, named, self.sources, self.cache))
             message = f"no labels on record; these are in its rows: {', '.join(compiled.profile.labels)}"
             fix = f"`tsr lock {info.id}` keeps them, and their order"
-            self._warn(Problem("TSR-L002", message, fix, task=info.id, severity="warning"))
+            self.warn(Problem("TSR-L002", message, fix, task=info.id, severity="warning"))
         return compiled
 
     def _facts(self, file: AnnotationFile, task: ExpandedTask) -> Facts:
@@ -213,8 +219,22 @@ class Workspace:
             return compiled
         message = f"{file.dataset} differs from its record: {'; '.join(moved)}"
         fix = f"mend the annotation where it does not fit, then run `tsr lock {info.id}`"
-        self._warn(Problem("TSR-L001", message, fix, task=info.id, severity="warning"))
+        self.warn(Problem("TSR-L001", message, fix, task=info.id, severity="warning"))
         return self._compile(info, file, task, facts)
+
+    def _counted(self, info: TaskInfo, split: str, sources: Sequence[SourceSplit]) -> SplitCounts | None:
+        """The lock's counts of a split, where this annotation was counted on these very sources."""
+        file, _ = self.annotation(info)
+        known = file.lock.tasks.get(info.id) if file.lock is not None and not self.accept_drift else None
+        if file.lock is None or known is None or known.hash != self.compiled(info).hash:
+            return None
+        for piece, source in zip(self.compiled(info).splits[split], sources, strict=True):
+            config = file.lock.configs.get(piece.config or "")
+            if config is None or config.revision != source.revision:
+                return None
+            if file.lock.known_of(piece.config or "") != "rows":
+                return None
+        return known.splits.get(split)
 
     def _guard(self, info: TaskInfo, piece: Piece, source: SourceSplit) -> None:
         """Compares an opened source with the lock."""
@@ -230,17 +250,23 @@ class Workspace:
             if checked:
                 moved.append(sentence)
             else:
-                self._warn(Problem("TSR-L001", sentence, task=info.id, split=piece.split, severity="warning"))
+                self.warn(Problem("TSR-L001", sentence, task=info.id, split=piece.split, severity="warning"))
         if moved:
             where = f"{file.dataset}" + (f", config {piece.config}" if piece.config else "")
             raise error("TSR-L001", f"{where}: " + "; ".join(moved), task=info.id, split=piece.split)
 
 
 def _again(
-    roots: tuple[Path, ...], mirrors: tuple[Path, ...], offline: bool, accept_drift: bool, cache: Path
+    roots: tuple[Path, ...],
+    mirrors: tuple[Path, ...],
+    offline: bool,
+    accept_drift: bool,
+    cache: Path,
+    streaming: bool,
 ) -> Workspace:
     """A workspace with the same options, in another process."""
-    return Workspace(Registry(roots), mirrors, offline=offline, accept_drift=accept_drift, cache=cache)
+    registry = Registry(roots)
+    return Workspace(registry, mirrors, offline=offline, accept_drift=accept_drift, cache=cache, streaming=streaming)
 
 
 def pinned(spec: SourceSpec, lock: Lock | None) -> SourceSpec:

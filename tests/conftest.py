@@ -126,8 +126,7 @@ def own_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Pa
     import datasets
     import huggingface_hub.constants
 
-    monkeypatch.setattr("tasksource_reg.sources.opening.RETRY_SECONDS", (0.0,) * 4)
-    monkeypatch.setattr("tasksource_reg.sources.pull.RETRY_SECONDS", (0.0,) * 4)
+    monkeypatch.setattr("tasksource_reg.sources.patience.RETRY_SECONDS", (0.0,) * 4)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "files"))
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+PIECE = 1 << 16
 
 
 @dataclass
@@ -25,6 +29,10 @@ class Faults:
     cut_off: str | None = None  # the connection ends in the middle of the body
     shortened: str | None = None  # half of the body, as if it were whole; listings still give the whole size
     dropped: bool = False  # the connection ends without an answer
+    cut_off_every: int = 0  # as `cut_off`, for every Nth GET of a file
+    shortened_every: int = 0  # as `shortened`, for every Nth
+    dropped_every: int = 0  # as `dropped`, for every Nth
+    garbled: str | None = None  # the last half of each body is other bytes
     hang: str | None = None  # no answer to GET until the server is reset
     gated: set[str] = field(default_factory=set)  # 403 for files, with the hub's code for gated datasets
     login: set[str] = field(default_factory=set)  # 401 for everything
@@ -40,7 +48,10 @@ class HubServer:
         self.requests: list[str] = []
         self.moved: dict[str, str] = {}  # former id -> present id, of which the hub answers under both
         self.released = threading.Event()
-        self._files_served = 0
+        self.ranges: list[tuple[str, int, int]] = []  # path, first byte and byte after the last of each GET of a file
+        self.seconds = 0.0  # time that each answer of a file waits
+        self.delivered = 0  # bytes of bodies that went out
+        self._files_served = self._files_sent = 0
         hub = self
 
         class Handler(_Handler):
@@ -55,7 +66,13 @@ class HubServer:
         """Serves another folder, without faults; requests that hang are let go."""
         self.released.set()
         self.released = threading.Event()
-        self.root, self.faults, self.requests, self.moved, self._files_served = root, Faults(), [], {}, 0
+        self.root, self.faults, self.requests, self.moved = root, Faults(), [], {}
+        self.ranges, self.seconds, self.delivered, self._files_served, self._files_sent = [], 0.0, 0, 0, 0
+
+    @property
+    def sent(self) -> int:
+        """Bytes of files that were asked for since the server was reset."""
+        return sum(stop - start for _, start, stop in self.ranges)
 
     def close(self) -> None:
         """Stops the server."""
@@ -68,6 +85,11 @@ class HubServer:
         self._files_served += 1
         every = self.faults.unavailable_every
         return bool(every) and self._files_served % every == 0
+
+    def next_sent(self) -> int:
+        """Counts a GET of a file."""
+        self._files_sent += 1
+        return self._files_sent
 
     def split(self, path: str) -> tuple[str, list[str]] | None:
         """`owner/name/rest` or `name/rest` as (id, rest); None where there is no such dataset."""
@@ -103,8 +125,17 @@ def _commit(folder: Path) -> str:
 
 
 def _blob(path: Path) -> str:
-    data = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    stat = path.stat()
+    return _blob_of(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(4096)
+def _blob_of(path: Path, size: int, changed: int) -> str:
+    total = hashlib.sha1(b"blob %d\0" % size)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
 
 
 def _entry(folder: Path, path: Path) -> dict[str, object]:
@@ -114,8 +145,14 @@ def _entry(folder: Path, path: Path) -> dict[str, object]:
     return {"type": "file", "path": name, "oid": _blob(path), "size": path.stat().st_size}
 
 
+def _meant(part: str | None, every: int, path: Path, number: int) -> bool:
+    """Whether a fault is meant for a file, by its path or by the number of the GET."""
+    return bool(part and part in str(path)) or bool(every and number % every == 0)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, of which the second would wait for 40 ms
     server_hub: HubServer
 
     def log_message(self, format: str, *args: object) -> None:
@@ -197,19 +234,30 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(404, {"error": "no such entry"}, headers | {"X-Error-Code": "EntryNotFound"})
         if hub.fails_now():
             return self._send(503, {"error": "unavailable"})
-        data = path.read_bytes()
+        size = path.stat().st_size
         headers |= {"ETag": f'"{_blob(path)}"', "Accept-Ranges": "bytes"}
-        if self.command == "GET" and hub.faults.shortened and hub.faults.shortened in str(path):
-            return self._send(200, data[: len(data) // 2], headers)
-        if self.command == "GET" and hub.faults.cut_off and hub.faults.cut_off in str(path):
-            return self._send(200, data, headers, sent=len(data) // 2)
+        if self.command != "GET":
+            return self._send(200, path.read_bytes(), headers)
+        number, faults = hub.next_sent(), hub.faults
+        time.sleep(hub.seconds)
+        if faults.dropped_every and number % faults.dropped_every == 0:
+            self.close_connection = True
+            return
+        if _meant(faults.shortened, faults.shortened_every, path, number):
+            return self._send(200, path.read_bytes()[: size // 2], headers)
         span = self.headers.get("Range", "").removeprefix("bytes=")
-        if span and self.command == "GET":
-            first, _, last = span.partition("-")
-            start, end = int(first or 0), min(int(last or len(data) - 1), len(data) - 1)
-            headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
-            return self._send(206, data[start : end + 1], headers)
-        return self._send(200, data, headers)
+        first, _, last = span.partition("-")
+        start, stop = int(first or 0), min(int(last or size - 1), size - 1) + 1
+        hub.ranges.append((path.name, start, stop))
+        with path.open("rb") as file:
+            file.seek(start)
+            data = file.read(stop - start)
+        if faults.garbled and faults.garbled in str(path):
+            data = data[: len(data) // 2] + bytes(255 - byte for byte in data[len(data) // 2 :])
+        if span:
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        cut = _meant(faults.cut_off, faults.cut_off_every, path, number)
+        return self._send(206 if span else 200, data, headers, sent=len(data) // 2 if cut else None)
 
     def _send(self, status: int, body: object, headers: dict[str, str] | None = None, sent: int | None = None) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -220,6 +268,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data[:sent])
+            body = memoryview(data)[:sent]
+            for start in range(0, len(body), PIECE):
+                self.server_hub.delivered += self.wfile.write(body[start : start + PIECE])
         if sent is not None:
             self.close_connection = True

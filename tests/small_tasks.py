@@ -51,6 +51,7 @@ class Table:
         arrays = [pa.array([r.get(n) for r in self.rows], arrow_of(f)) for n, f in self.features.items()]
         self.batch = pa.RecordBatch.from_arrays(arrays, names=list(self.features))
         self.num_rows = len(self.rows)
+        self.streamed = False
 
     def batches(self, columns: Sequence[str] | None = None, rows: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
         names = list(self.features) if columns is None else list(columns)

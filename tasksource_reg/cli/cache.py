@@ -17,9 +17,10 @@ MEGABYTE = 1_000_000
 def command() -> None:
     """List what the cache holds, or clear it.
 
-    The cache (TSR_CACHE) holds the prepared data of mirrors and folders and the row indices of tasks; all of it can be
-    made again. TSR_CACHE_SIZE, such as 20GB, bounds it: what is longest unused goes when something new is prepared.
-    Data from the hub stands in the cache of `datasets`.
+    The cache (TSR_CACHE) holds the prepared data of mirrors and folders, what was fetched of streamed sources, and the
+    row indices of tasks; all of it can be made again. TSR_CACHE_SIZE, such as 20GB, bounds it: what is longest unused
+    goes when something new is prepared. What is streamed has a bound of its own, TSR_STREAM_SIZE. Data from the hub
+    that is prepared whole stands in the cache of `datasets`.
 
     \b
     Examples:

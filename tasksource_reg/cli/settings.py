@@ -22,6 +22,7 @@ class Settings:
         mirrors: mirror roots of `--mirror`, looked at before those of TSR_MIRROR.
         registries: registry roots of `--registry`; without any, those of TSR_REGISTRY.
         offline: never use the network.
+        streaming: fetch rows when they are wanted, instead of preparing sources whole.
         quiet: no notes and warnings, no progress.
         as_json: problems and results are printed as JSON.
     """
@@ -29,6 +30,7 @@ class Settings:
     mirrors: tuple[Path, ...] = ()
     registries: tuple[Path, ...] = ()
     offline: bool = False
+    streaming: bool = False
     quiet: bool = False
     as_json: bool = False
 
@@ -81,6 +83,12 @@ def global_options() -> list[click.Option]:
             **common,
         ),
         click.Option(["--offline"], is_flag=True, help="Never use the network.", **common),
+        click.Option(
+            ["--stream", "streaming"],
+            is_flag=True,
+            help="Fetch rows of Parquet sources when they are wanted, prepare none whole (TSR_STREAM).",
+            **common,
+        ),
         click.Option(["--quiet"], is_flag=True, help="No notes, warnings or progress.", **common),
     ]
 

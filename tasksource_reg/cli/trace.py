@@ -59,7 +59,8 @@ def workspace_of_export(settings: Settings, folder: Path) -> Workspace:
     registry = settings.registry if settings.registries else Registry(before.registries)
     mirrors = tuple(dict.fromkeys((*settings.mirrors, *before.mirrors)))
     offline = settings.offline or before.offline
-    return Workspace(registry, mirrors, offline=offline, accept_drift=before.accept_drift)
+    streaming = settings.streaming or before.streaming
+    return Workspace(registry, mirrors, offline=offline, accept_drift=before.accept_drift, streaming=streaming)
 
 
 def _lines(found: Trace) -> list[str]:

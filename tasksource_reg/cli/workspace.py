@@ -19,7 +19,13 @@ def workspace_of(settings: Settings, *, accept_drift: bool = False) -> Workspace
     """The workspace that the global options ask for; what it finds that is no error is noted at once."""
     from tasksource_reg.workspace import Workspace
 
-    space = Workspace(settings.registry, settings.mirrors, offline=settings.offline, accept_drift=accept_drift)
+    space = Workspace(
+        settings.registry,
+        settings.mirrors,
+        offline=settings.offline,
+        accept_drift=accept_drift,
+        streaming=settings.streaming,
+    )
     space.on_warning = lambda problem: settings.note(str(problem))
     return space
 

@@ -26,6 +26,7 @@ class Recipe:
     spec: Mapping[str, Any]
     folder: str
     full_passport: bool = False
+    streaming: bool = False
 
     @staticmethod
     def of(data: MixtureData) -> Recipe:
@@ -40,6 +41,7 @@ class Recipe:
             spec=spec_json(data.spec),
             folder=str(data.resolved.folder),
             full_passport=data.full_passport,
+            streaming=space.sources.streaming,
         )
 
     def build(self) -> MixtureData:
@@ -50,6 +52,7 @@ class Recipe:
             offline=self.offline,
             accept_drift=self.accept_drift,
             cache=Path(self.cache),
+            streaming=self.streaming,
         )
         resolved = resolve_mixture(space, self.spec, folder=Path(self.folder))
         return MixtureData(space, resolved, full_passport=self.full_passport)

@@ -49,6 +49,7 @@ class SourceArguments:
     registries: tuple[Path, ...] = ()
     offline: bool = False
     accept_drift: bool = False
+    streaming: bool = False
     folder: Path | None = None
 
 
@@ -61,7 +62,8 @@ def source_arguments(out: Path) -> SourceArguments:
             tuple(Path(p) for p in found["registries"] if Path(p).is_dir()),
             bool(found["offline"]),
             bool(found["accept_drift"]),
-            Path(found["folder"]) if Path(found["folder"]).is_dir() else None,
+            bool(found.get("streaming", False)),
+            Path(folder) if (folder := found.get("folder")) and Path(folder).is_dir() else None,
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return SourceArguments()

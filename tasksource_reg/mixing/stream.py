@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasksource_reg.errors import error
+from tasksource_reg.cache import stream_bound
+from tasksource_reg.errors import Problem, error
 from tasksource_reg.keyed import draw, stream_key
 from tasksource_reg.likeness import WORDLESS, fingerprints
 from tasksource_reg.mixing.blocks import Block, Unfinished
@@ -127,6 +128,11 @@ class MixtureData:
             if len(found) != counts.rows:
                 message = f"{len(found):,} rows survive, the lock says {counts.rows:,}"
                 raise error("TSR-L001", message, task=entry.info.id, split=name)
+            if found.streamed_bytes > stream_bound() and self.spec.locality is None:
+                message = (
+                    "it is streamed, and in this order rows come from all over it: they are fetched again and again"
+                )
+                self.workspace.warn(Problem("TSR-M020", message, task=entry.info.id, split=name, severity="warning"))
             self._splits[key] = found
         return self._splits[key]
 
@@ -207,7 +213,8 @@ class MixtureData:
         if table is None:
             scores = split.lengths.astype(np.float64)
         else:
-            scores = table.of(split.task.model.id, split.name, split.index.rows, split.index.parts)
+            rows: Ints = np.asarray(split.index.rows, dtype=np.int64)
+            scores = table.of(split.task.model.id, split.name, rows, split.index.parts)
         return np.repeat(scores, len(self.tasks[number].templates)) if self._every else scores
 
     def _harmonized(self, located: Located) -> Iterator[_TaskRows]:

@@ -8,6 +8,7 @@ bounded pool per process; an `ArrowFile` itself is a path and two small arrays, 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -129,6 +130,14 @@ class ArrowFile:
         self.num_rows = num_rows
         self._starts: Integers | None = None
         self._offsets: Integers | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return os.path.getsize(self.path)
+
+    def ahead(self, row: int, columns: list[str]) -> None:
+        """Told that rows are read in order from here on; the file is there, so there is nothing to fetch."""
 
     @property
     def schema(self) -> pa.Schema:

@@ -32,9 +32,10 @@ _CORRUPT = {
     "FileMetadataError",
 }
 _CUT_OFF_TEXT = re.compile(r"without sending complete message body|IncompleteRead|incomplete chunked read")
+_BROKEN_OFF_TEXT = re.compile(f"{_CUT_OFF_TEXT.pattern}|client has been closed")  # another thread's trouble closes it
 _CORRUPT_TEXT = re.compile(
     r"consistency check failed|file should be of size|magic bytes|corrupt|truncated|unexpected end of|thrift|"
-    r"end-of-stream|error \d+ while decompressing",
+    r"end-of-stream|checksum|error \d+ while decompressing",
     re.IGNORECASE,
 )
 
@@ -59,6 +60,19 @@ def _status(exc: BaseException) -> int | None:
 def is_passing(exc: BaseException) -> bool:
     """Whether the hub answered that it cannot answer now (429, 502, 503, 504), so that asking again may help."""
     return any(_status(link) in (429, 502, 503, 504) for link in chain(exc))
+
+
+def is_passing_read(exc: BaseException) -> bool:
+    """Whether a read of rows may succeed over another connection: no answer now, or one that broke off.
+
+    While a source is opened a connection that cannot be made is told at once; a run that has read rows for hours waits.
+    """
+    return any(
+        _status(link) in (408, 429, 500, 502, 503, 504)
+        or _is_network(link)
+        or (isinstance(link, (OSError, RuntimeError)) and bool(_BROKEN_OFF_TEXT.search(str(link))))
+        for link in chain(exc)
+    )
 
 
 def _kinds(exc: BaseException) -> set[str]:

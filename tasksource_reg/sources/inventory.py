@@ -80,7 +80,7 @@ def take_inventory(spec: SourceSpec, token: str | bool | None) -> Inventory:
     place = Place("hub", state.name)
     request = prepare.request_for(state.spec, place, state.commit, state.files)
     builder, configs = prepare.load_builder(state.spec, place, request, token)
-    names = {str(s): [_path(str(f), spec) for f in found] for s, found in (builder.config.data_files or {}).items()}
+    names = {str(s): [path_of(str(f), spec) for f in found] for s, found in (builder.config.data_files or {}).items()}
     known = files_at(state.name, state.commit, sorted({n for found in names.values() for n in found}), token)
     files = {split: tuple(known[n] for n in dict.fromkeys(found)) for split, found in names.items()}
     return Inventory(state.name, state.commit, state.gated, spec.config or builder.config.name, configs, files)
@@ -100,8 +100,12 @@ def files_at(name: str, commit: str, paths: list[str], token: str | bool | None)
     return found
 
 
-def _path(address: str, spec: SourceSpec) -> str:
-    """The name in its dataset of a data file that `datasets` addresses."""
+def path_of(address: str, spec: SourceSpec) -> str:
+    """The name in its dataset of a data file that `datasets` addresses.
+
+    Raises:
+        SourceError: TSR-N011, the file is not on the hub.
+    """
     match = _HUB_URL.match(address.rsplit("::", 1)[-1])
     if match is None:
         raise error("TSR-N011", f'"{spec}" reads "{address}", which is no file of the hub')

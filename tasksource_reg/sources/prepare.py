@@ -71,6 +71,10 @@ class Prepared:
     schema: str  # the Arrow schema on disk, serialized, base64
     revision: str
 
+    def rows(self) -> dict[str, int | None]:
+        """Rows of each split."""
+        return {name: sum(file.rows for file in files) for name, files in self.splits.items()}
+
     def whole(self) -> bool:
         """Whether every file is there with its size on record."""
         return all(
@@ -198,6 +202,11 @@ def _reader(
     return READERS[kinds.pop()] if len(kinds) == 1 and len(readers) == 1 else None
 
 
+def is_packed(file: str) -> bool:
+    """Whether a file is compressed as a whole, by its name."""
+    return file.rsplit(".", 1)[-1].lower() in _PACKING
+
+
 def _ending(pattern: str) -> str:
     parts = pattern.rsplit("/", 1)[-1].lower().split(".")[1:]
     while parts and parts[-1] in _PACKING:
@@ -315,7 +324,7 @@ def prepare(
     builder, configs = load_builder(spec, place, request, token)
     output: str | None = None
     if place.path is None:
-        revision = request.revision or _commit_in(request)
+        revision = request.revision or commit_in(request)
     else:
         revision = data_digest(builder, place.path)
         card = place.path / "README.md"
@@ -335,7 +344,7 @@ def prepare(
     raise error("TSR-N007", f'the prepared files of "{spec}" do not hold the rows that were written', fix="try again")
 
 
-def _commit_in(request: Request) -> str:
+def commit_in(request: Request) -> str:
     """The commit in the `hf://` addresses of a request for raw files."""
     address = next(iter(request.options["data_files"].values()))[0]
     return str(address.partition("@")[2].partition("/")[0])

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,9 +20,10 @@ from typing import Any
 from tasksource_reg.errors import Problem, TsrError, error, raise_problems
 from tasksource_reg.files import write_whole
 from tasksource_reg.sources.card import front_matter
-from tasksource_reg.sources.failures import explain, is_passing
+from tasksource_reg.sources.failures import explain
 from tasksource_reg.sources.inventory import HubFile, Inventory, files_at
-from tasksource_reg.sources.opening import RETRY_SECONDS, Sources
+from tasksource_reg.sources.opening import Sources
+from tasksource_reg.sources.patience import patiently
 from tasksource_reg.sources.places import Place
 from tasksource_reg.sources.spec import SourceSpec
 
@@ -265,23 +265,22 @@ class _Fetcher:
 
         staging = self.root / STAGING / self.name
         spec = SourceSpec(self.name, revision=self.dataset.commit)
-        for seconds in (*RETRY_SECONDS, None):
-            try:
-                with library_output(self.sources.verbose):
-                    path = huggingface_hub.hf_hub_download(
-                        self.hub_id,
-                        file.path,
-                        repo_type="dataset",
-                        revision=self.dataset.commit,
-                        local_dir=staging,
-                        token=self.sources.token,
-                    )
-                return Path(path)
-            except Exception as exc:
-                if seconds is None or not is_passing(exc):
-                    raise explain(exc, spec, offline=self.sources.offline) from exc
-                time.sleep(seconds)
-        raise AssertionError("the loop returns or raises")
+
+        def fetched() -> str:
+            with library_output(self.sources.verbose):
+                return huggingface_hub.hf_hub_download(
+                    self.hub_id,
+                    file.path,
+                    repo_type="dataset",
+                    revision=self.dataset.commit,
+                    local_dir=staging,
+                    token=self.sources.token,
+                )
+
+        try:
+            return Path(patiently(fetched))
+        except Exception as exc:
+            raise explain(exc, spec, offline=self.sources.offline) from exc
 
     def _verified(self, arrived: Path, file: HubFile) -> str:
         """The sha256 of a file that is what the hub says it is.

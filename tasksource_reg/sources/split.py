@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from tasksource_reg.errors import did_you_mean, error
 from tasksource_reg.features import Features, media_in
-from tasksource_reg.sources.arrow_files import ArrowFile, Integers
+from tasksource_reg.sources.arrow_files import Integers
 from tasksource_reg.sources.decode import decode_column, decoded_type
 from tasksource_reg.sources.spec import Origin
 
 MAX_BLOCK_BYTES = 1 << 30  # half of what 32-bit offsets reach: class names are longer than class numbers
 
 
+class RowFile(Protocol):
+    """Stored rows by number: an Arrow file (`ArrowFile`), or Parquet files that are streamed (`StreamedRows`)."""
+
+    num_rows: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files, all columns."""
+
+    def pieces(self, rows: Integers, columns: list[str]) -> list[pa.RecordBatch]:
+        """The rows of ascending numbers as record batches with the stored types, together `len(rows)` in order."""
+
+    def ahead(self, row: int, columns: list[str]) -> None:
+        """Told that rows are read in order from a number on."""
+
+
 class SourceSplit:
-    """The rows of one split, on disk, decoded on the way out.
+    """The rows of one split, on disk or fetched when they are wanted, decoded on the way out.
 
     Cost and memory of a read follow the rows and columns asked for, not the size of the files. Instances are small
     and can be sent to other processes; the files stay mapped in each process's own bounded pool.
@@ -28,6 +45,7 @@ class SourceSplit:
         num_rows: the number of rows.
         revision: the commit of the hub, or the content digest of a mirror's or folder's data files.
         origin: where the source was found.
+        streamed: rows are fetched when they are wanted; those that are read in no order cost whole row groups.
     """
 
     def __init__(
@@ -37,9 +55,11 @@ class SourceSplit:
         name: str,
         features: Features,
         stored: pa.Schema,
-        files: Sequence[tuple[str, int]],
+        files: Sequence[RowFile],
         revision: str,
         origin: Origin,
+        *,
+        streamed: bool = False,
     ) -> None:
         self.dataset = dataset
         self.config = config
@@ -47,9 +67,10 @@ class SourceSplit:
         self.features = features
         self.revision = revision
         self.origin = origin
+        self.streamed = streamed
         self._stored = stored
         self._types: dict[str, pa.DataType] = {}
-        self._files = [ArrowFile(path, rows) for path, rows in files if rows]
+        self._files = [file for file in files if file.num_rows]
         self._starts: Integers = np.concatenate(
             [np.zeros(1, np.int64), np.cumsum([f.num_rows for f in self._files], dtype=np.int64)]
         )
@@ -57,6 +78,11 @@ class SourceSplit:
 
     def __len__(self) -> int:
         return self.num_rows
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that hold the rows, all columns; of a streamed split those of the source."""
+        return sum(file.size for file in self._files)
 
     def __repr__(self) -> str:
         return f"SourceSplit({self.dataset}, {self.config}, {self.name}: {self.num_rows} rows, {self.origin})"
@@ -80,6 +106,7 @@ class SourceSplit:
         start = 0
         while start < self.num_rows:
             size = min(rows, self.num_rows - start)
+            self._ahead(start, wanted)
             pieces = self._pieces(np.arange(start, start + size, dtype=np.int64), wanted)
             while size > 1 and sum(piece.nbytes for piece in pieces) > MAX_BLOCK_BYTES:
                 size //= 2
@@ -144,6 +171,10 @@ class SourceSplit:
                     split=self.name,
                 )
         return list(columns)
+
+    def _ahead(self, row: int, columns: list[str]) -> None:
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
+        self._files[number].ahead(row - int(self._starts[number]), columns)
 
     def _pieces(self, ordered: Integers, columns: list[str]) -> list[pa.RecordBatch]:
         out: list[pa.RecordBatch] = []

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tasksource_reg.errors import SourceError, TsrError
 from tasksource_reg.features import Features
 from tasksource_reg.sources import Origin, SourceSplit
-from tasksource_reg.sources.arrow_files import MapPool, storage_schema
+from tasksource_reg.sources.arrow_files import ArrowFile, MapPool, storage_schema
 
 SCHEMA = pa.schema(
     [
@@ -79,7 +79,8 @@ def write(path: Path, first: int, lengths: list[int]) -> tuple[str, int]:
 
 def split_of(files: list[tuple[str, int]]) -> SourceSplit:
     """A split over files."""
-    return SourceSplit("d", "c", "train", FEATURES, storage_schema(SCHEMA), files, "r", Origin("files", "d"))
+    opened = [ArrowFile(path, rows) for path, rows in files]
+    return SourceSplit("d", "c", "train", FEATURES, storage_schema(SCHEMA), opened, "r", Origin("files", "d"))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_a_bad_class_number_is_named_with_its_row_in_the_split(tmp_path: Path) -
     for number, labels in enumerate([[0, 1], [0, 5]]):
         with pa.RecordBatchStreamWriter(str(tmp_path / f"{number}.arrow"), schema) as writer:
             writer.write_batch(pa.record_batch([pa.array(labels)], schema=schema))
-    files = [(str(tmp_path / f"{n}.arrow"), 2) for n in range(2)]
+    files = [ArrowFile(str(tmp_path / f"{n}.arrow"), 2) for n in range(2)]
     features: Features = {"label": {"class_label": ["no", "yes"]}}
     split = SourceSplit("d", "c", "train", features, schema, files, "r", Origin("files", "d"))
     assert split.gather(np.array([2, 0])).to_pydict() == {"label": ["no", "no"]}
@@ -190,7 +191,7 @@ def test_rows_of_a_large_file_cost_what_they_hold(tmp_path: Path) -> None:
         "parsed, batch = [], ArrowFile.batch\n"
         "ArrowFile.batch = lambda self, number: (parsed.append(number), batch(self, number))[1]\n"
         "schema = pa.schema([pa.field('text', pa.string())])\n"
-        f"files = [({path!r}, 20_000)]\n"
+        f"files = [ArrowFile({path!r}, 20_000)]\n"
         "split = SourceSplit('d', 'c', 'train', {'text': 'string'}, schema, files, 'r', Origin('files', 'd'))\n"
         "split.gather(np.array([19_999, 5, 19_990, 5]))\n"
         "print(parsed, pa.default_memory_pool().max_memory())\n"
@@ -208,7 +209,7 @@ def test_files_with_dictionaries_are_read_too(tmp_path: Path) -> None:
     with pa.RecordBatchStreamWriter(path, schema) as writer:
         for texts in (["a", "b", "a"], ["c", "c"]):
             writer.write_batch(pa.record_batch([pa.array(texts).dictionary_encode()], schema=schema))
-    split = SourceSplit("d", "c", "train", {"text": "string"}, schema, [(path, 5)], "r", Origin("files", "d"))
+    split = SourceSplit("d", "c", "train", {"text": "string"}, schema, [ArrowFile(path, 5)], "r", Origin("files", "d"))
     assert split.gather(np.array([4, 1, 0])).to_pydict() == {"text": ["c", "b", "a"]}
     assert [b.to_pydict() for _, b in split.batches()] == [{"text": ["a", "b", "a", "c", "c"]}]
 
