@@ -34,7 +34,7 @@ from tasksource_reg.mixing.stream import MixtureData
 from tasksource_reg.nested import Ints
 
 FIRST_BLOCK = 64  # positions computed before the first row is given
-GROWTH = 16  # each block is so many times the last, up to the whole size: small ones cost as much as large ones, nearly
+GROWTH = 32  # each block is so many times the last, up to the whole size: small ones cost as much as large ones, nearly
 LISTED = 1000  # quarantined positions that are kept in full
 
 

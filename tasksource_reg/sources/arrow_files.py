@@ -211,13 +211,11 @@ class ArrowFile:
             Record batches with the on-disk types, together `len(rows)` rows in order. A run of neighbouring rows is a
             slice of the map, everything else is copied.
         """
-        starts = self.starts
-        numbers = np.searchsorted(starts, rows, side="right") - 1
-        cuts = np.flatnonzero(np.diff(numbers)) + 1
+        bounds = np.searchsorted(rows, self.starts)
         out = []
-        for group, number in zip(np.split(rows, cuts), numbers[np.concatenate([[0], cuts])], strict=True):
-            batch = self.batch(int(number)).select(columns)
-            local = group - starts[number]
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            batch = self.batch(number).select(columns)
+            local = rows[bounds[number] : bounds[number + 1]] - self.starts[number]
             if local[-1] - local[0] + 1 == len(local) and bool(np.all(np.diff(local) == 1)):
                 out.append(batch.slice(int(local[0]), len(local)))
             else:
