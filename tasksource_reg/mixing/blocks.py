@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 ROWS_AS_DICTS = 512  # rows of a block that are made dicts at once
 
 
+@dataclass(frozen=True)
+class TaskRows:
+    """The positions of a block that fall to one task: where they stand in the block, and what they are.
+
+    `fixed` are the numbers of their templates where the plan assigns these.
+    """
+
+    number: int
+    places: Ints
+    rows: Ints
+    parts: Ints
+    epochs: Ints
+    fixed: Ints | None
+    batch: pa.RecordBatch
+
+
 @dataclass(frozen=True, slots=True)
 class Quarantined:
     """A position that yields no row, and why. `row` is the source row number over all pieces of the split."""

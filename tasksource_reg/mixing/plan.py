@@ -255,47 +255,6 @@ class Plan:
         whole = Stop("never") if length is None else Stop("rows", length)
         return replace(self, segments=segments, length=length, stop=whole)
 
-    def unordered_control(self) -> Plan:
-        """The same rows in an order that nothing but the seed decides.
-
-        Raises:
-            TsrError: TSR-M009, the plan has no end.
-        """
-        if self.length is None:
-            raise error("TSR-M009", "the control of a mixture has all its rows, in another order")
-        return replace(self, unordered=True)
-
-    def alone(self, task: int, beside: Sequence[int] = ()) -> Plan:
-        """The positions of one task: its rows as the whole plan has them, in the same order.
-
-        Args:
-            task: its number; beside: those of tasks that stay in the plan, without positions.
-
-        Raises:
-            TsrError: TSR-M016, it has no positions.
-        """
-        kept = sorted({task, *beside})
-        last, length = self.segments[-1], None
-        if self.length is not None:
-            length = int(self.occurrences_before(self.length)[task])
-        elif not last.weights[task]:  # it has left for good
-            length = last.first[task]
-        if length == 0:
-            raise error("TSR-M016", "the task has no positions in the mixture", task=self.tasks[task].id)
-        weights = tuple(int(number == task) for number in kept)
-        curriculum = self.curriculum
-        if curriculum is not None and curriculum.extents is not None:
-            curriculum = replace(curriculum, extents=tuple(curriculum.extents[number] for number in kept))
-        return replace(
-            self,
-            tasks=tuple(self.tasks[number] for number in kept),
-            segments=(Segment(0, weights, (0,) * len(kept)),),
-            length=length,
-            stop=Stop("never") if length is None else Stop("rows", length),
-            batch=1,
-            curriculum=curriculum,
-        )
-
     def whole_weights(self, rates: Sequence[float]) -> tuple[int, ...]:
         """Whole weights of rates, one a task, of which some may be 0; of such weights, these themselves.
 

@@ -16,6 +16,7 @@ from tasksource_reg import query
 from tasksource_reg.annotation.compile import CompiledTask
 from tasksource_reg.errors import Problem, TsrError, did_you_mean, error, raise_problems
 from tasksource_reg.mixing.choice import DATA
+from tasksource_reg.mixing.controls import alone, unordered
 from tasksource_reg.mixing.lock import moved, read_mixture_lock
 from tasksource_reg.mixing.plan import Plan
 from tasksource_reg.mixing.planning import Budget, Planned, budget_of, plan_of
@@ -192,7 +193,7 @@ def _controlled(spec: MixtureSpec, tasks: tuple[MixtureTask, ...], plan: Plan) -
     if spec.control is None:
         return tasks, plan
     if spec.control == "unordered":
-        return tasks, plan.unordered_control()
+        return tasks, unordered(plan)
     name, ids = spec.control.task, [task.info.id for task in tasks]
     if name not in ids:
         message = f'the control is of "{name}", which is no task of the mixture'
@@ -200,9 +201,9 @@ def _controlled(spec: MixtureSpec, tasks: tuple[MixtureTask, ...], plan: Plan) -
     number = ids.index(name)
     shots = max(spec.shot_probabilities) and spec.shots.from_ == "family"
     beside = [i for i, task in enumerate(tasks) if shots and kindred(tasks[number], task)]
-    alone = plan.alone(number, beside)
+    found = alone(plan, number, beside)
     by_name = {(task.info.id, task.split): task for task in tasks}
-    return tuple(by_name[task.id, task.split] for task in alone.tasks), alone
+    return tuple(by_name[task.id, task.split] for task in found.tasks), found
 
 
 def _tasks(workspace: Workspace, spec: MixtureSpec, selection: Selection) -> tuple[MixtureTask, ...]:

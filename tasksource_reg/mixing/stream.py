@@ -9,7 +9,6 @@ none changes a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,25 +19,23 @@ import pyarrow as pa
 from tasksource_reg.cache import stream_bound
 from tasksource_reg.errors import Problem, error
 from tasksource_reg.keyed import draw, stream_key
-from tasksource_reg.likeness import WORDLESS, fingerprints
-from tasksource_reg.mixing.blocks import Block, Unfinished
-from tasksource_reg.mixing.choice import in_language, pick
+from tasksource_reg.mixing.blocks import Block, TaskRows, Unfinished
+from tasksource_reg.mixing.choice import in_language
 from tasksource_reg.mixing.fields import fields_schema, named_fields
 from tasksource_reg.mixing.options import shows_some, with_options
 from tasksource_reg.mixing.ordering import Ordering
 from tasksource_reg.mixing.plan import Located
-from tasksource_reg.mixing.resolve import MixtureTask, Resolved, kindred, resolve_mixture
+from tasksource_reg.mixing.pools import ShotPools
+from tasksource_reg.mixing.resolve import MixtureTask, Resolved, resolve_mixture
 from tasksource_reg.mixing.scores import Floats
 from tasksource_reg.mixing.shaping import Group, Piece
-from tasksource_reg.mixing.shots import DrawnShots, ShotPool, ShotSource, Wanting, draw_shots, origins, pruned
 from tasksource_reg.mixing.spec import UNRENDERED, MixtureSpec
 from tasksource_reg.mixing.state import Marks
 from tasksource_reg.nested import Ints, Mask, take_rows, valid_of
 from tasksource_reg.prompting.candidates import candidates
 from tasksource_reg.prompting.choose import NONE, choose
-from tasksource_reg.prompting.model import Template
-from tasksource_reg.prompting.render import Rendered, Renderer
-from tasksource_reg.prompting.shapes import SHAPES, Rows, Shots, shape
+from tasksource_reg.prompting.render import Renderer
+from tasksource_reg.prompting.shapes import SHAPES, Rows, shape
 from tasksource_reg.provenance.passport import COLUMN, FULL, SLIM, TaskRecord
 from tasksource_reg.task import SplitData
 from tasksource_reg.workspace import Workspace
@@ -46,22 +43,6 @@ from tasksource_reg.workspace import Workspace
 LEAST_BLOCK, MOST_BLOCK = 8192, 65_536  # positions
 ROWS_PER_GROUP = 8192  # of one task and template in a block: below, the cost of a group shows
 BLOCK_CHARACTERS = 64 * 2**20  # of source text in a block, about
-
-
-@dataclass(frozen=True)
-class _TaskRows:
-    """The positions of a block that fall to one task: where they stand in the block, and what they are.
-
-    `fixed` are the numbers of their templates where the plan assigns these.
-    """
-
-    number: int
-    places: Ints
-    rows: Ints
-    parts: Ints
-    epochs: Ints
-    fixed: Ints | None
-    batch: pa.RecordBatch
 
 
 class MixtureData:
@@ -80,7 +61,7 @@ class MixtureData:
         self.spec, self.plan = resolved.spec, resolved.plan
         self._splits: dict[tuple[str, str], SplitData] = {}
         self._renderers: dict[tuple[int, int], Renderer] = {}
-        self._pools: dict[int, tuple[ShotPool, int]] = {}
+        self._pools = ShotPools(self)
         self.template_ids: tuple[str, ...] = tuple(sorted({t.id for task in resolved.tasks for t in task.templates}))
         self._template_number = {name: i for i, name in enumerate(self.template_ids)}
 
@@ -217,7 +198,7 @@ class MixtureData:
             scores = table.of(split.task.model.id, split.name, rows, split.index.parts)
         return np.repeat(scores, len(self.tasks[number].templates)) if self._every else scores
 
-    def _harmonized(self, located: Located) -> Iterator[_TaskRows]:
+    def _harmonized(self, located: Located) -> Iterator[TaskRows]:
         """The rows of located positions, task by task."""
         small = np.min_scalar_type(len(self.tasks))  # sorted by their digits
         order = np.argsort(located.task.astype(small), kind="stable")
@@ -232,15 +213,15 @@ class MixtureData:
             rows, parts = data.index.rows[surviving], data.index.parts[surviving].astype(np.int64)
             batch = data.batch(surviving, seed=self.spec.seed, epochs=epochs)
             if self.spec.shape not in UNRENDERED:
-                batch = self._optioned(batch, data, rows, parts, epochs)
-            yield _TaskRows(number, places, rows, parts, epochs, fixed, batch)
+                batch = self.optioned(batch, data, rows, parts, epochs)
+            yield TaskRows(number, places, rows, parts, epochs, fixed, batch)
 
     @property
     def _every(self) -> bool:
         """Whether each row comes with every template in turn."""
         return self.spec.templates.choose == "all" and self.spec.shape not in UNRENDERED
 
-    def _optioned(self, batch: pa.RecordBatch, data: SplitData, *counters: Ints | int) -> pa.RecordBatch:
+    def optioned(self, batch: pa.RecordBatch, data: SplitData, *counters: Ints | int) -> pa.RecordBatch:
         """Rows of a split with the options that they show."""
         if self.spec.templates.max_options is None:
             return batch
@@ -257,7 +238,7 @@ class MixtureData:
             self._renderers[task, choice] = Renderer(entry.compiled.profile, entry.templates[choice], sampled=sampled)
         return self._renderers[task, choice]
 
-    def _masks(self, task: _TaskRows) -> list[Mask | None]:
+    def _masks(self, task: TaskRows) -> list[Mask | None]:
         """Which rows each template may have; None for all."""
         masks: dict[tuple[object, ...], Mask | None] = {}
         out = []
@@ -268,7 +249,7 @@ class MixtureData:
             out.append(masks[asks])
         return out
 
-    def _choose(self, task: _TaskRows, turn: Ints | None, failures: dict[int, tuple[str, str]]) -> Ints:
+    def _choose(self, task: TaskRows, turn: Ints | None, failures: dict[int, tuple[str, str]]) -> Ints:
         """The number of each row's template among those of its task; NONE where none may have the row."""
         entry, rule = self.tasks[task.number], self.spec.templates.choose
         assert rule != "all"
@@ -286,7 +267,7 @@ class MixtureData:
             failures[place] = ("TSR-T010", "no template of the mixture fits this row")
         return chosen
 
-    def _assigned(self, task: _TaskRows, failures: dict[int, tuple[str, str]]) -> Ints:
+    def _assigned(self, task: TaskRows, failures: dict[int, tuple[str, str]]) -> Ints:
         """Templates that the plan assigns (`choose: all`); rows that theirs does not fit fail."""
         fixed = task.fixed
         assert fixed is not None
@@ -300,10 +281,10 @@ class MixtureData:
 
     # Rendering
 
-    def _rendered(self, task: _TaskRows, chosen: Ints, failures: dict[int, tuple[str, str]]) -> Iterator[Group]:
+    def _rendered(self, task: TaskRows, chosen: Ints, failures: dict[int, tuple[str, str]]) -> Iterator[Group]:
         """The rows of one task, template by template, without those that fail."""
         chosen = np.where(np.isin(task.places, list(failures)), NONE, chosen) if failures else chosen
-        shots = self._shots(task, chosen)
+        shots = self._pools.shots(task, chosen)
         if shots is not None:
             short = shots.short & (chosen != NONE)
             why = ("TSR-M010", "too few other rows can stand as shots")
@@ -330,7 +311,7 @@ class MixtureData:
                 done.prompt,
                 done.response,
                 done.system,
-                None if shots is None else self._pruned(shots.of(which), renderer.template, done),
+                None if shots is None else self._pools.fitting(shots.of(which), renderer.template, done),
                 options,
             )
             if failed:
@@ -338,69 +319,9 @@ class MixtureData:
                 group = group.rows(np.delete(np.arange(len(which)), list(failed)))
             yield group
 
-    def _shots(self, task: _TaskRows, chosen: Ints) -> DrawnShots | None:
-        """The shots of the rows that have a template; None if no row is to have any."""
-        probabilities, entry = self.spec.shot_probabilities, self.tasks[task.number]
-        counters = (task.rows, task.parts, task.epochs)
-        if entry.shot_split is None:
-            return None
-        lots = draw(stream_key(self.spec.seed, "shots", entry.info.id, entry.split), *counters)
-        wanted = np.array(list(probabilities), dtype=np.int64)[pick(probabilities, lots)]
-        wanted[chosen == NONE] = 0
-        pool, own = self._shot_pool(task.number)
-        asking = np.flatnonzero(wanted)
-        prints = np.full(len(wanted), WORDLESS, dtype=np.uint64)
-        prints[asking] = fingerprints(take_rows(task.batch, asking), entry.compiled.schema)
-        rows = Wanting(
-            wanted,
-            chosen,
-            draw(stream_key(self.spec.seed, "shot", entry.info.id, entry.split), *counters),
-            own,
-            origins(self.split(task.number), task.rows),
-            prints,
-        )
-        return draw_shots(pool, rows, balanced=self.spec.shots.balanced)
-
-    def _shot_pool(self, number: int) -> tuple[ShotPool, int]:
-        """Where the shots of a task come from, and which of the pool's sources is its own split."""
-        if number not in self._pools:
-            entry = self.tasks[number]
-            of = [number]
-            if self.spec.shots.from_ == "family":
-                of = [i for i, other in enumerate(self.tasks) if i == number or kindred(entry, other)]
-            self._pools[number] = ShotPool([self._shot_source(i, entry) for i in of]), of.index(number)
-        return self._pools[number]
-
-    def _shot_source(self, number: int, asking: MixtureTask) -> ShotSource:
-        """A task's shots for the rows of another one, or of its own."""
-        entry = self.tasks[number]
-        split = self.split(number, entry.shot_split)
-        ids = {template.id: choice for choice, template in enumerate(entry.templates)}
-
-        def batch(numbers: Ints) -> pa.RecordBatch:
-            rows = split.batch(numbers, seed=self.spec.seed)
-            return self._optioned(
-                rows, split, split.index.rows[numbers], split.index.parts[numbers].astype(np.int64), 0
-            )
-
-        def renderer(choice: int) -> Renderer | None:
-            own = ids.get(asking.templates[choice].id)
-            return None if own is None else self.renderer(number, own)
-
-        subset = self.plan.subset(number) if entry.shot_split == entry.split else None
-        return ShotSource(split, batch, renderer, subset)
-
-    def _pruned(self, shots: Shots, template: Template, done: Rendered) -> Shots:
-        """The shots that fit beside their rows."""
-        most = self.spec.shots.max_characters
-        if most is None:
-            return shots
-        own = [done.response] if done.system is None else [done.response, done.system]
-        return pruned(shots, done.prompt, template.joint, template.shot_joint, own, most)
-
     # Shaping
 
-    def _unrendered(self, task: _TaskRows) -> list[pa.Array]:
+    def _unrendered(self, task: TaskRows) -> list[pa.Array]:
         """The columns of shapes that show the fields themselves."""
         profile = self.tasks[task.number].compiled.profile
         if self.spec.shape == "fields":
