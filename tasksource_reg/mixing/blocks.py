@@ -19,7 +19,8 @@ from tasksource_reg.provenance.passport import Passports
 if TYPE_CHECKING:
     from tasksource_reg.mixing.stream import MixtureData
 
-ROWS_AS_DICTS = 512  # rows of a block that are made dicts at once
+ROWS_AS_DICTS = 128
+"""Rows of a block that are made dicts at once: a row is up to five objects, and Python's collector begins at 700."""
 
 
 @dataclass(frozen=True)

@@ -107,4 +107,5 @@ def in_order(pieces: Sequence[Piece], fields: Sequence[pa.Field]) -> Piece:
     at = np.full(places.max(initial=-1) + 1, -1, dtype=np.int64)
     at[places] = np.arange(len(places))
     order = at[at >= 0]
-    return [take(concat(parts), order) for parts in zip(*(c for c, _ in pieces), strict=True)], places[order]
+    columns = pieces[0][0] if len(pieces) == 1 else [concat(c) for c in zip(*(c for c, _ in pieces), strict=True)]
+    return [take(column, order) for column in columns], places[order]
