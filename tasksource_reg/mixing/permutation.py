@@ -22,7 +22,7 @@ LARGEST = 2**62  # the largest n; halves then have 31 or 32 bits
 _ROUNDS = 8
 _SMALL_ROUNDS = 24  # a round of a small network has few outcomes, so it takes more of them to come near uniform
 _SMALL_BITS = 8
-_BLOCK = 16_384  # rows at a time: their arrays fit into the cache of a core
+_BLOCK = 16_000  # rows at a time: their arrays fit into the cache of a core, and are not mapped anew (below 128 KiB)
 _WITHIN = 1  # tells the keys of windows from those of blocks
 _ROUND_BITS = 6  # room for the round number in the counter of a draw; 2**6 is above any number of rounds
 

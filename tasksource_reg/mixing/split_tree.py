@@ -36,7 +36,7 @@ TOTAL = 2**31  # the largest sum of weights
 LIMIT = 2**62  # positions and occurrences stay below
 DEVIATION = 2  # rows
 _GRAIN = 1024
-_BLOCK = 32_768  # positions that are located at once: their arrays fit into the cache of a core
+_BLOCK = 16_000  # positions that are located at once: arrays below 128 KiB, which the allocator does not map anew
 
 
 @dataclass(frozen=True, slots=True, eq=False)
