@@ -162,7 +162,7 @@ def curricula() -> list[Figure]:
         name = "sorted" if pacing is None else "paced"
         cost = seconds(lambda plan=plan: first_of(plan, scores), 3)
         figures.append(Figure(f"ordering an epoch of 1,000,000 rows, {name}", cost, "s"))
-    ordering = Ordering(plan, lambda _: scores)
+    ordering = Ordering(plan, lambda _, rows: scores[rows])
     task, occurrence = plan.locate(np.arange(65_536))
     ordering.ordered(task, occurrence)
     cost = seconds(lambda: ordering.ordered(task, occurrence)) / len(occurrence) * 1e6
@@ -172,7 +172,7 @@ def curricula() -> list[Figure]:
 
 def first_of(plan: Plan, scores: np.ndarray) -> None:
     """Orders the first epoch of a plan of one task, as its first block does."""
-    Ordering(plan, lambda _: scores).ordered(*plan.locate(np.arange(8192)))
+    Ordering(plan, lambda _, rows: scores[rows]).ordered(*plan.locate(np.arange(8192)))
 
 
 def main() -> int:

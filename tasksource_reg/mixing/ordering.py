@@ -28,13 +28,12 @@ class Ordering:
 
     Args:
         plan: has a curriculum.
-        scores: for a task's number, the score of each row that it gives, by the row's number in the plan: float64.
+        scores: for a task's number and int64 [n] rows of it, by their numbers in the plan, their scores: float64 [n].
     """
 
-    def __init__(self, plan: Plan, scores: Callable[[int], Floats]) -> None:
+    def __init__(self, plan: Plan, scores: Callable[[int, IntArray], Floats]) -> None:
         assert plan.curriculum is not None
-        self._plan, self._curriculum, self._scores_of = plan, plan.curriculum, scores
-        self._scores: dict[int, Floats] = {}
+        self._plan, self._curriculum, self._scores = plan, plan.curriculum, scores
         self._orders: dict[int, OrderedDict[int, npt.NDArray[np.int32]]] = {}
 
     def ordered(self, task: npt.NDArray[np.int32], occurrence: IntArray) -> IntArray:
@@ -69,12 +68,10 @@ class Ordering:
         return known[epoch]
 
     def _computed(self, task: int, epoch: int, rows: int) -> npt.NDArray[np.int32]:
-        if task not in self._scores:
-            self._scores[task] = self._scores_of(task)
         name, curriculum = self._plan.tasks[task], self._curriculum
         place = np.arange(rows, dtype=np.int64)
         row = self._plan.rows_of(np.full(rows, task, np.int32), place + epoch * name.rows).surviving
-        score = self._scores[task][row]
+        score = self._scores(task, row)
         lots = draw(stream_key(self._plan.seed, "order by score", name.id, name.split), epoch, row)  # for equal scores
         order = np.lexsort((lots, -score if curriculum.descending else score))
         if curriculum.pacing is not None:

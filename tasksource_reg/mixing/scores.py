@@ -146,5 +146,5 @@ class ScoreTable:
         raise error("TSR-M019", f'"{self.path.name}" is no table of scores', fix="give .parquet, .csv or .jsonl")
 
     def _error(self, what: str, task: str, split: str, row: int) -> Exception:
-        fix = "score every row that the mixture may show"
+        fix = "score every row that the run has"
         return error("TSR-M019", f"{self.path.name}: {what}", fix=fix, task=task, split=split, row=row)

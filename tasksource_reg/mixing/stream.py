@@ -188,15 +188,14 @@ class MixtureData:
     def _ordering(self) -> Ordering:
         return Ordering(self.plan, self._scores)
 
-    def _scores(self, number: int) -> Floats:
-        """The score of each row of a task, by its number in the plan."""
+    def _scores(self, number: int, rows: Ints) -> Floats:
+        """The scores of rows of a task, by their numbers in the plan."""
         split, table = self.split(number), self.resolved.scores
+        surviving = rows // len(self.tasks[number].templates) if self._every else rows
         if table is None:
-            scores = split.lengths.astype(np.float64)
-        else:
-            rows: Ints = np.asarray(split.index.rows, dtype=np.int64)
-            scores = table.of(split.task.model.id, split.name, rows, split.index.parts)
-        return np.repeat(scores, len(self.tasks[number].templates)) if self._every else scores
+            return split.lengths[surviving].astype(np.float64)
+        index = split.index
+        return table.of(split.task.model.id, split.name, index.rows[surviving], index.parts[surviving])
 
     def _harmonized(self, located: Located) -> Iterator[TaskRows]:
         """The rows of located positions, task by task."""

@@ -218,6 +218,21 @@ def test_an_export_with_one_more_column_is_a_table_of_scores(two: SmallRegistry,
     assert len(values) == 40 and values == sorted(values)
 
 
+def test_only_rows_that_come_need_a_score(two: SmallRegistry, tmp_path: Path) -> None:
+    stop = {"rows": 60}
+    export(two.data(stop=stop), tmp_path / "out")
+    table = pq.read_table(tmp_path / "out" / "data")
+    pq.write_table(table.append_column("loss", pa.array(np.arange(60.0)[::-1])), tmp_path / "scored.parquet")
+    order = {"by": {"scores": str(tmp_path / "scored.parquet"), "column": "loss"}}
+    found = rows_of(two.data(stop=stop, order=order))
+    assert without_position(found) == without_position(table.to_pylist())
+    for name in ROWS:
+        plain = of_task(table.to_pylist(), name)
+        assert [row["text"] for row in of_task(found, name)] == [row["text"] for row in plain[::-1]]
+    with pytest.raises(TsrError, match=r"TSR-M019.*no score for"):
+        rows_of(two.data(stop={"rows": 70}, order=order))
+
+
 def test_rows_made_of_one_source_row_have_scores_of_their_own(own: SmallRegistry, tmp_path: Path) -> None:
     rows = [{"many": [f"{i}x", f"{i}y", f"{i}z"], "heard": "h"} for i in range(8)]
     own.task("a", rows, explode={"each": "many", "as": "one"}, fields={"input": "one", "target": "heard"})
