@@ -1,6 +1,6 @@
 """A mixture over a large dataset of the hub: streamed, prepared whole, and by `datasets` with `streaming=True`.
 
-    python benchmarks/streaming.py [--rows 1600000] [--read 200000] [--latency 0.02] [--keep DIR]
+    python benchmarks/streamed_sources.py [--rows 1600000] [--read 200000] [--latency 0.02] [--keep DIR]
 
 Writes a dataset of eight Parquet files (zstd, row groups of 8,192 rows, three text columns of which the task reads two)
 and serves it on loopback by the tests' own hub, each answer after some latency. Each case is a process of its own with
