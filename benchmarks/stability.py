@@ -74,7 +74,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tsr-stability-") as folder:
         file = Path(folder) / "templates" / "families" / "sentiment.yaml"
         file.parent.mkdir(parents=True)
-        (Path(folder) / "annotations").mkdir()
         body = {"format": 1, "family": "sentiment", "for": {"schema": "classification"}, "templates": [TEMPLATE]}
         file.write_text(json.dumps(body))
         after = rows_of(spec, options.mirror, Path(folder))

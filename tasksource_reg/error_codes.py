@@ -99,7 +99,7 @@ CODES: dict[str, Code] = {
     ),
     "TSR-U007": Code("no such template", "see `tsr templates list`", exit=2),
     "TSR-U008": Code("a version of the task that is not here", "use the version on record", exit=2),
-    "TSR-U009": Code("no registry at this place", "pass a folder that holds annotations/", exit=2),
+    "TSR-U009": Code("no registry at this place", "pass a folder with annotations/, templates/ or mixtures/", exit=2),
     # N: sources and network
     "TSR-N001": Code("the dataset was not found", "check the id, or pass --mirror", exit=3),
     "TSR-N002": Code("the dataset is gated", "accept its terms on its page, then log in", exit=3),

@@ -312,13 +312,17 @@ def find_roots(roots: Iterable[str | os.PathLike[str]] = ()) -> Iterator[Root]:
             yield root
 
 
+_PARTS = ("annotations", "templates", "mixtures")
+
+
 def _named_root(path: Path, origin: str) -> Root:
     full = path.expanduser().resolve()
-    if not (full / "annotations").is_dir():
+    if not any((full / part).is_dir() for part in _PARTS):
         fix = None
-        if full.name == "annotations" and full.is_dir():
+        if full.name in _PARTS and full.is_dir():
             fix = f'pass the folder that holds it: "{shown(full.parent)}"'
-        message = f'"{path}" holds no annotations/' if full.is_dir() else f'there is no folder "{path}"'
+        what = f"holds none of {', '.join(f'{part}/' for part in _PARTS)}"
+        message = f'"{path}" {what}' if full.is_dir() else f'there is no folder "{path}"'
         raise error("TSR-U009", f"{message} ({origin})", fix=fix)
     return Root(full, origin)
 

@@ -292,3 +292,14 @@ heavy = {"datasets", "pandas", "pyarrow", "numpy", "pydantic", "rich", "click"} 
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_root_may_hold_templates_alone(glue: Path, tmp_path: Path) -> None:
+    text = "family: nli\nfor: {schema: classification}\ntemplates: [{id: nli/own}]\n"
+    write(tmp_path / "mine/templates/families/nli.yaml", text)
+    registry = Registry([tmp_path / "mine", glue])
+    assert registry.template_counts(registry.resolve("glue/rte"))["family"] == 1
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TsrError) as caught:
+        Registry([tmp_path / "empty"])
+    assert "holds none of annotations/, templates/, mixtures/" in only(caught)[1]
