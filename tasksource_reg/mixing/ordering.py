@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from tasksource_reg.keyed import draw, stream_key
 from tasksource_reg.mixing.pacing import paced
 from tasksource_reg.mixing.plan import IntArray, Plan
 from tasksource_reg.mixing.scores import Floats
+
+_Order: TypeAlias = npt.NDArray[np.integer]
 
 EPOCHS_IN_USE = 2
 """Orders that are kept for each task: a block may lie across the end of an epoch."""
@@ -34,7 +37,7 @@ class Ordering:
     def __init__(self, plan: Plan, scores: Callable[[int, IntArray], Floats]) -> None:
         assert plan.curriculum is not None
         self._plan, self._curriculum, self._scores = plan, plan.curriculum, scores
-        self._orders: dict[int, OrderedDict[int, npt.NDArray[np.int32]]] = {}
+        self._orders: dict[int, OrderedDict[int, _Order]] = {}
 
     def ordered(self, task: npt.NDArray[np.int32], occurrence: IntArray) -> IntArray:
         """What stands in the place of each occurrence.
@@ -57,7 +60,7 @@ class Ordering:
                     out[which] = self._order(number, epoch, many)[occurrence[which] - epoch * rows] + epoch * rows
         return out
 
-    def _order(self, task: int, epoch: int, rows: int) -> npt.NDArray[np.int32]:
+    def _order(self, task: int, epoch: int, rows: int) -> _Order:
         """The occurrence, counted from the epoch's start, at each of the places of an epoch that are ordered."""
         known = self._orders.setdefault(task, OrderedDict())
         if epoch not in known:
@@ -67,7 +70,7 @@ class Ordering:
         known.move_to_end(epoch)
         return known[epoch]
 
-    def _computed(self, task: int, epoch: int, rows: int) -> npt.NDArray[np.int32]:
+    def _computed(self, task: int, epoch: int, rows: int) -> _Order:
         name, curriculum = self._plan.tasks[task], self._curriculum
         place = np.arange(rows, dtype=np.int64)
         row = self._plan.rows_of(np.full(rows, task, np.int32), place + epoch * name.rows).surviving
@@ -77,4 +80,5 @@ class Ordering:
         if curriculum.pacing is not None:
             key = stream_key(self._plan.seed, "pacing", name.id, name.split)
             order = order[paced(curriculum.pacing.available(rows), draw(key, epoch, place))]
-        return order.astype(np.int32)
+        small: _Order = order.astype(np.int32 if rows < 2**31 else np.int64)
+        return small
