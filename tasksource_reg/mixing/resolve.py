@@ -299,18 +299,23 @@ def _shot_problems(workspace: Workspace, spec: MixtureSpec, tasks: list[MixtureT
     most, family = max(spec.shot_probabilities), spec.shots.from_ == "family"
     if not most:
         return []
-    problems, there = [], [SHOT_SPLIT in task.compiled.splits for task in tasks]
-    for task, has_split in zip(tasks, there, strict=True):
-        if not has_split:
+    problems = []
+    rows: dict[str, int] = {}
+    kin: dict[tuple[str | None, str], list[MixtureTask]] = {}
+    for task in tasks:
+        if SHOT_SPLIT in task.compiled.splits:
+            rows[task.info.id] = _shot_rows(workspace, task)
+            kin.setdefault((task.compiled.profile.family, task.compiled.profile.schema), []).append(task)
+        else:
             message = f"the task has no {SHOT_SPLIT} split to take shots from"
             problems.append(Problem("TSR-M010", message, "exclude it, or ask for no shots", task=task.info.id))
-    pools = [_shot_rows(workspace, task) if has_split else 0 for task, has_split in zip(tasks, there, strict=True)]
-    for task, own in zip(tasks, pools, strict=True):
-        rows = own
+    for task in (member for members in kin.values() for member in members):
+        pool, profile = rows[task.info.id], task.compiled.profile
         if family:
-            rows += sum(n for other, n in zip(tasks, pools, strict=True) if other is not task and kindred(task, other))
-        if SHOT_SPLIT in task.compiled.splits and rows - (task.split == SHOT_SPLIT) < most:
-            message = f"{rows:,} rows{' of its family' if family else ''} for up to {most} shots"
+            others = kin[profile.family, profile.schema]
+            pool += sum(rows[o.info.id] for o in others if o is not task and kindred(task, o))
+        if pool - (task.split == SHOT_SPLIT) < most:
+            message = f"{pool:,} rows{' of its family' if family else ''} for up to {most} shots"
             problems.append(Problem("TSR-M010", message, task=task.info.id, split=SHOT_SPLIT))
     return problems
 
