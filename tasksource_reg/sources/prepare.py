@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import glob
-import json
 import os
 import re
 import threading
@@ -22,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasksource_reg.errors import SourceError, error
 from tasksource_reg.features import Features, from_datasets
-from tasksource_reg.files import write_whole
 from tasksource_reg.paths import cache_dir
+from tasksource_reg.sources import records
 from tasksource_reg.sources.failures import no_config
 from tasksource_reg.sources.places import Place, content_digest, inside
 from tasksource_reg.sources.spec import EXPORT, SourceSpec, digest
@@ -84,18 +83,10 @@ class Prepared:
         )
 
 
-def record_path(key: str) -> Path:
-    """The record of a key."""
-    return cache_dir() / "sources" / "records" / f"{key}.json"
-
-
 def read_record(key: str) -> Prepared | None:
     """The record of a key; None where there is none, or none that this version can read."""
-    try:
-        data = json.loads(record_path(key).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    if data.pop("version", None) != RECORD_VERSION:
+    data = records.read_record(key, RECORD_VERSION)
+    if data is None:
         return None
     splits = {name: tuple(PreparedFile(**f) for f in files) for name, files in data.pop("splits").items()}
     return Prepared(configs=tuple(data.pop("configs")), splits=splits, **data)
@@ -103,10 +94,7 @@ def read_record(key: str) -> Prepared | None:
 
 def write_record(key: str, prepared: Prepared) -> None:
     """Writes a record, whole or not at all."""
-    path = record_path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"version": RECORD_VERSION} | asdict(prepared), ensure_ascii=False)
-    write_whole(path, text.encode())
+    records.write_record(key, RECORD_VERSION, asdict(prepared))
 
 
 @contextmanager

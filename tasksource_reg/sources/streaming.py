@@ -22,7 +22,7 @@ from tasksource_reg.errors import Problem, error
 from tasksource_reg.features import Features, from_datasets
 from tasksource_reg.files import write_whole
 from tasksource_reg.paths import cache_dir
-from tasksource_reg.sources import prepare
+from tasksource_reg.sources import prepare, records
 from tasksource_reg.sources.inventory import files_at, path_of
 from tasksource_reg.sources.places import Place
 from tasksource_reg.sources.prepare import Request
@@ -83,18 +83,10 @@ def streams_dir() -> Path:
     return cache_dir() / "sources" / "streams"
 
 
-def record_path(key: str) -> Path:
-    """The record of a streamed source."""
-    return prepare.record_path(f"{key}.stream")
-
-
 def read_record(key: str) -> Streamed | None:
     """The record of a key; None where there is none, or none that this version can read."""
-    try:
-        data = json.loads(record_path(key).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    if data.pop("version", None) != STREAM_VERSION:
+    data = records.read_record(f"{key}.stream", STREAM_VERSION)
+    if data is None:
         return None
     files = {name: tuple(DataFile(**f) for f in found) for name, found in data.pop("files").items()}
     return Streamed(configs=tuple(data.pop("configs")), files=files, **data)
@@ -102,10 +94,7 @@ def read_record(key: str) -> Streamed | None:
 
 def write_record(key: str, streamed: Streamed) -> None:
     """Writes a record, whole or not at all."""
-    path = record_path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"version": STREAM_VERSION} | asdict(streamed), ensure_ascii=False)
-    write_whole(path, text.encode())
+    records.write_record(f"{key}.stream", STREAM_VERSION, asdict(streamed))
 
 
 def stream(spec: SourceSpec, place: Place, request: Request, key: str, *, token: str | bool | None) -> Streamed | str:
