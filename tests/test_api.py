@@ -433,7 +433,8 @@ def test_a_mixture_says_what_changed_since_another(own: SmallRegistry, tmp_path:
     own.templates("families", "echo", [PLAIN | {"prompt": "so: {{ input }}"}])
     texts = [change.text for change in mixture().diff(file)]
     assert texts == [f"task own/{name}: the template echo/plain reads otherwise now" for name in "ab"]
-    for body in ({}, {"format": 1}, {"format": 1, "plan": "x", "tasks": [1]}):
+    some: dict[str, Any] = {"format": 1, "plan": "x"}
+    for body in ({}, some, some | {"tasks": [1]}, some | {"tasks": {"own/a": {}}}):
         with pytest.raises(tsr.FindingsError, match="TSR-L004"):
             mix.diff(body)
 

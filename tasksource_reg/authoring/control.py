@@ -28,7 +28,8 @@ def write_control(workspace: Workspace, mixture: str, task: str | None, out: Pat
         the control, resolved.
 
     Raises:
-        UsageError: TSR-U005, the file exists, or the mixture is a control itself; TSR-U001, no task of the mixture.
+        UsageError: TSR-U005, the file exists or cannot be written, or the mixture is a control itself; TSR-U001, no
+            task of the mixture.
         FindingsError: as `resolve_mixture`; TSR-M013, the mixture is no longer what was locked.
     """
     if out.exists():
@@ -46,7 +47,11 @@ def write_control(workspace: Workspace, mixture: str, task: str | None, out: Pat
     if isinstance(by, ScoresSpec):
         scores = os.path.relpath(file.parent / by.scores, out.parent)
         _set(_inside(_inside(tree.root, "order"), "by"), "scores", Path(scores).as_posix())
-    write_whole(out, format_text(write_tree(tree), str(out)).encode())
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, format_text(write_tree(tree), str(out)).encode())
+    except OSError as exc:
+        raise error("TSR-U005", f'"{out}" cannot be written: {exc}', fix="write to another place") from exc
     return resolved
 
 

@@ -104,6 +104,8 @@ def checked_lock(body: Any, name: str, *, fix: str | None = None, place: Place |
             raise ValueError(f"format {body['format']}")
         if not isinstance(body["plan"], str) or not all(isinstance(t, dict) for t in dict(body["tasks"]).values()):
             raise ValueError("no plan, or no tasks")
+        for task in body["tasks"].values():
+            _ = task["hash"], task["source_rows"], dict(task["templates"])
     except (ValueError, KeyError, TypeError) as exc:
         raise error("TSR-L004", f"{name} is not a lock of a mixture: {exc}", fix=fix, place=place) from exc
     return dict(body)

@@ -67,7 +67,7 @@ class ScoreTable:
             float64 [n], finite.
 
         Raises:
-            FindingsError: TSR-M019, a row has no score, or one that is no number; as `table`.
+            FindingsError: TSR-M019, a row has no score, or one that is no number; the file is no table of scores.
         """
         table = self._table.slice(*self._places.get(task, (0, 0)))
         if "split" in table.column_names:
@@ -75,10 +75,13 @@ class ScoreTable:
         scores = np.asarray(table.column(self.column).to_numpy(), dtype=np.float64)
         row = table.column("row").to_numpy()
         part = table.column("part").to_numpy() if "part" in table.column_names else np.zeros(len(row), dtype=np.int64)
+        most = int(rows.max(initial=0)), int(parts.max(initial=0))
+        asked = (row >= 0) & (row <= most[0]) & (part >= 0) & (part <= most[1])  # others are no rows of the run
+        row, part, scores = row[asked], part[asked], scores[asked]
         if not np.all(np.isfinite(scores)):
             bad = int(row[np.flatnonzero(~np.isfinite(scores))[0]])
             raise self._error("a score that is no finite number", task, split, bad)
-        width = 1 + max(int(part.max(initial=0)), int(parts.max(initial=0)))
+        width = 1 + most[1]
         known, inverse = np.unique(row * width + part, return_inverse=True)
         wanted = rows * width + parts
         place = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))

@@ -236,10 +236,12 @@ def test_the_plan_says_its_order(own: SmallRegistry, tmp_path: Path) -> None:
 
 
 def test_control_of_one_task(own: SmallRegistry, tmp_path: Path) -> None:
-    out = tmp_path / "alone.yaml"
+    out = tmp_path / "new" / "alone.yaml"
     done = tsr("mix", "control", "both", "--task", "own/a", "--out", out)
     assert (done.exit_code, done.stdout) == (0, f"{out}: both-only-own/a, 10 positions\n")
     shares = json.loads(tsr("mix", "plan", out, "--json").stdout)["tasks"]
     assert [(task["id"], task["positions"]) for task in shares] == [("own/a", 10)]
     wrong = tsr("mix", "control", "both", "--task", "own/z", "--out", tmp_path / "no.yaml")
     assert wrong.exit_code == 2 and "TSR-U001" in wrong.stderr and not (tmp_path / "no.yaml").exists()
+    blocked = tsr("mix", "control", "both", "--out", out / "under-a-file.yaml")
+    assert (blocked.exit_code, "TSR-U005" in blocked.stderr) == (2, True)

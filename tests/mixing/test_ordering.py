@@ -233,6 +233,17 @@ def test_only_rows_that_come_need_a_score(two: SmallRegistry, tmp_path: Path) ->
         rows_of(two.data(stop={"rows": 70}, order=order))
 
 
+def test_addresses_that_no_row_has_change_no_score(two: SmallRegistry, tmp_path: Path) -> None:
+    path = scored(two, {name: np.arange(float(n)).tolist() for name, n in ROWS.items()}, tmp_path / "s.parquet", part=0)
+    order = {"by": {"scores": str(path), "column": "loss"}}
+    before = rows_of(two.data(order=order))
+    table = pq.read_table(path)
+    none = {"task": "own/b", "loss": float("nan")}
+    strange = [none | {"row": row, "part": part} for row, part in ((6, -1), (-1, 0), (2**62, 3), (2**63 - 1, 2**62))]
+    pq.write_table(pa.concat_tables([table, pa.Table.from_pylist(strange).select(table.column_names)]), path)
+    assert rows_of(two.data(order=order)) == before
+
+
 def test_rows_made_of_one_source_row_have_scores_of_their_own(own: SmallRegistry, tmp_path: Path) -> None:
     rows = [{"many": [f"{i}x", f"{i}y", f"{i}z"], "heard": "h"} for i in range(8)]
     own.task("a", rows, explode={"each": "many", "as": "one"}, fields={"input": "one", "target": "heard"})
