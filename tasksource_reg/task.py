@@ -160,8 +160,9 @@ class SplitData:
     def _every_row(self) -> SplitCounts | None:
         """The lock's counts, where each source row is a row of the split; None where it is not so, or not known."""
         counts, rows = self.data.known(self.name, self.pieces), int(self._starts[-1])
-        if counts is None or any(self.task.parts[piece.part].stages for piece in self.task.splits[self.name]):
-            return None
+        parts = [self.task.parts[piece.part] for piece in self.task.splits[self.name]]
+        if counts is None or any(part.stages or part.disjoint is not None for part in parts):
+            return None  # rows are exploded, or hang on other splits, whose revisions are not looked at here
         return counts if counts.rows == counts.candidates == counts.source_rows == rows else None
 
     def __len__(self) -> int:
